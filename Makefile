@@ -1,0 +1,80 @@
+# The commands of this repository. `make` alone prints them and changes nothing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALL := $(PIP) install --constraint constraints.txt
+WORKERS ?= 2
+
+# The first of these that runs, is 3.12 or newer and can make environments. Where a version manager
+# reads .python-version, `python3.13` and `python3` are the version named there.
+PYTHONS ?= python3.13 python3 python3.12 python3.14
+SUITS   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))
+
+.PHONY: help env demo test lint types layers docs check bench wheel clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(VENV)/.for-development  ## build .venv with everything needed to run, test and document
+
+demo: $(VENV)/.for-running  ## build .venv with what a run needs, and run the demonstration
+	$(BIN)/offtake demo
+
+test: $(VENV)/.for-development  ## run the tests
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci} $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.for-development  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.for-development  ## check types
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+layers: $(VENV)/.for-development  ## check that imports point downwards
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.for-development  ## build the manual into site/, generated reference included
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the manual is site/index.html"
+
+check: lint types layers test docs  ## everything that must pass before a change lands
+
+bench: $(VENV)/.for-development  ## run the benchmarks; each prints one JSON line a measurement
+	for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+wheel: $(VENV)/.for-running  ## build the wheel into dist/
+	rm -rf build dist
+	$(PIP) wheel --no-deps --wheel-dir dist .
+	@ls dist
+
+clean:  ## remove what these commands made, and .venv
+	rm -rf $(VENV) build dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c '$(SUITS)' > /dev/null 2>&1; then \
+	    echo "creating $(VENV) with $$("$$python" --version) ($$python)"; \
+	    exec "$$python" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "offtake needs Python 3.12 or newer with venv and ensurepip; none of these is: $(PYTHONS)" >&2; \
+	echo "install one, or name it: make env PYTHONS=/path/to/python3" >&2; \
+	exit 1
+
+$(VENV)/.for-running: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing offtake into $(VENV)"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.for-development: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing offtake with its tests, checks and manual into $(VENV)"
+	$(INSTALL) --editable '.[test,lint,docs]'
+	@touch $@ $(VENV)/.for-running

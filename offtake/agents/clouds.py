@@ -1,0 +1,300 @@
+"""Clouds: what they ask for capacity, and what they build, lease and give up."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from offtake.agents.participant import Participant
+from offtake.model.contracts import Site, Stage
+from offtake.model.pricing import (
+    annuity,
+    full_cost,
+    hurdle,
+    levelling,
+    protected,
+    refreshed,
+    residual,
+)
+from offtake.model.proposals import (
+    Cancel,
+    Column,
+    Equip,
+    OpenSite,
+    Quote,
+    SitePlan,
+    StartBuilding,
+    TurnToLease,
+)
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.sites import fee_usd, worth_usd_per_h100e
+from offtake.model.view import Ask, BuildOption, CloudView
+
+SOON = 12
+"""Months ahead at which a cloud weighs alternative demand for what it has free."""
+LATEST = 3
+"""Months that new capacity may be promised after the start a lot asks for."""
+DEMAND_DEVIATION = 0.5
+"""Standard deviation of log alternative demand in a cloud's eyes (cst-3)."""
+
+
+def rate_per_month(view: CloudView) -> float:
+    """Return the cost of capital a month."""
+    return (1 + view.discount_per_year) ** (1 / 12) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpportunityCost:
+    """Ask what capacity is worth kept back, or what new capacity must earn (cst-3 to cst-5; default)."""
+
+    port: ClassVar[str] = "pricer"
+
+    def __call__(self, view: CloudView, ask: Ask) -> Quote:
+        """Return free capacity and what could be built, with the price floors of both."""
+        return Quote(
+            cloud=view.name,
+            columns=(*self._existing(view, ask), *self._new(view, ask)),
+        )
+
+    def _existing(self, view: CloudView, ask: Ask) -> Iterator[Column]:
+        ahead = SOON
+        free_total = float(view.own_free_h100e[1 : ahead + 1].mean() + view.rivals_h100e[ahead])
+        for k, pool in enumerate(view.pools):
+            parts = list(free_parts(view.free_kw[k], ask.start_months))
+            if not parts:
+                continue
+            kept = protected(
+                view.contract_price,
+                float(view.running[k]),
+                float(view.demand_h100e[ahead]),
+                free_total,
+                DEMAND_DEVIATION,
+            )
+            capital = np.full(ask.use.shape, self.floor(view, kept))
+            for room_kw in parts:
+                yield Column(
+                    pool_index=pool,
+                    running=float(view.running[k]),
+                    room_h100e=room_kw * view.theta[k],
+                    capital=capital,
+                )
+
+    def floor(self, view: CloudView, kept: float) -> float:
+        """Return what existing capacity must earn above its avoidable cost."""
+        return kept
+
+    def _new(self, view: CloudView, ask: Ask) -> Iterator[Column]:
+        for option in view.options:
+            can_wait = option.lead_months <= ask.start_months + LATEST
+            if option.room_kw <= 0 or not can_wait.any():
+                continue
+            yield Column(
+                pool_index=option.pool_index,
+                running=option.running_usd_per_h100e_hour,
+                room_h100e=np.where(can_wait, option.room_kw * option.h100e_per_mw / 1000, 0.0),
+                capital=new_build_capital(view, option, ask),
+                option=option,
+            )
+
+
+def free_parts(free_kw: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield capacity that stays free from each start on, by lot: first what all lots could have.
+
+    What becomes free later is a part of its own, open to lots that start late enough; so no kilowatt
+    is offered twice.
+    """
+    offered = 0
+    for start in np.unique(starts).tolist():
+        free = int(free_kw[start:].min(initial=np.iinfo(np.int64).max))
+        if free > offered:
+            yield np.where(starts >= start, float(free - offered), 0.0)
+            offered = free
+
+
+def new_build_capital(view: CloudView, option: BuildOption, ask: Ask) -> np.ndarray:
+    """Return what new capacity must earn above avoidable cost so that its NPV is zero (cst-4, cst-5).
+
+    Shape (lots, terms, floors), start prices. The hurdle rises with the share of the project's life
+    that the contract leaves to the market; the buyer's survival discounts what it promises.
+    """
+    rules, terms = view.rules, view.rules.terms
+    rate, decline = rate_per_month(view), rules.decline_per_month
+    life = rules.building.server_life_months
+    chips = refreshed(option.chips_usd_per_h100e, decline, rate, terms, life)
+    earned_after = residual(
+        price=view.contract_price,
+        running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
+        decline_per_month=decline,
+        rate_per_month=rate,
+        busy=rules.building.busy,
+        months=terms,
+        life_months=life,
+    ) * (1 + rate) ** -terms
+    shell_after = option.shell_usd_per_h100e * np.maximum(1 - terms / 240, 0) * (1 + rate) ** -terms
+    committed = rules.floors + (1 - rules.floors) * ask.use
+    contracted = committed * np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0)[None, :, None]
+    needed = (chips + option.shell_usd_per_h100e)[None, :, None]
+    needed = needed * hurdle(1 - contracted, view.trigger)
+    needed = np.maximum(needed - (earned_after + shell_after)[None, :, None], 0.0)
+    paid = annuity((1 + rate) * np.exp(ask.hazard_per_month)[:, None] - 1, terms[None, :])
+    level = levelling(rate, decline, terms)
+    price = needed / (HOURS_PER_MONTH * (paid * level)[:, :, None])
+    price += (option.rent_usd_per_h100e_hour / level)[None, :, None]
+    markup = 1 + view.transfer_markup if view.kind in ("captive", "self-builder") else 1.0
+    return price * markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedFloor(OpportunityCost):
+    """Ask a fixed floor for existing capacity and build nothing: the benchmark of static oracles."""
+
+    port: ClassVar[str] = "pricer"
+
+    def __call__(self, view: CloudView, ask: Ask) -> Quote:
+        """Return free capacity at the cloud's fixed floor."""
+        return Quote(cloud=view.name, columns=tuple(self._existing(view, ask)))
+
+    def floor(self, view: CloudView, kept: float) -> float:
+        """Return the fixed floor above avoidable cost."""
+        return view.floor_usd_per_h100e_hour - float(view.running[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostPlus(OpportunityCost):
+    """Ask full cost for existing capacity whatever the scarcity (cst-2, cst-6)."""
+
+    port: ClassVar[str] = "pricer"
+
+    def floor(self, view: CloudView, kept: float) -> float:
+        """Return full cost of the first place it could build in, less avoidable cost."""
+        if not view.options:
+            return kept
+        return max(long_run_cost(view, view.options[0]) - float(view.running[0]), 0.0)
+
+
+def long_run_cost(view: CloudView, option: BuildOption) -> float:
+    """Return LRMC of new capacity, USD per sold H100e-hour (cst-2)."""
+    building = view.rules.building
+    return full_cost(
+        capital_usd=option.chips_usd_per_h100e + option.shell_usd_per_h100e,
+        life_months=building.server_life_months,
+        rate_per_month=rate_per_month(view),
+        rent_usd_per_month=0.0,
+        running_usd_per_hour=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
+        operations_share_per_year=0.0,
+        busy=building.busy,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealOptions:
+    """Build for expected demand, start and cancel by option value (cap-2 to cap-4; default).
+
+    References
+    ----------
+    Dixit and Pindyck 1994, rows D1 and D2: start iff V/I reaches the trigger, cancel iff V falls below
+    a fraction of what could still be avoided.
+    """
+
+    port: ClassVar[str] = "builder"
+
+    def __call__(self, view: CloudView) -> Iterator[SitePlan]:
+        """Return the month's plans for sites."""
+        spare = view.free_kw.copy()
+        for site in sorted(view.sites, key=lambda s: (s.stage, -s.promised, s.name)):
+            yield from self._review(view, site, spare)
+        if view.kind in ("hyperscaler", "neocloud"):
+            yield from self._open(view)
+
+    def _review(self, view: CloudView, site: Site, spare: np.ndarray) -> Iterator[SitePlan]:
+        k = view.pools.index(view_pool(view, site))
+        ahead = min(max(math.ceil(site.promised - view.time), 0), spare.shape[1] - 1)
+        firm = site.stage is not Stage.LOI
+        uncommitted = not firm or int(spare[k, ahead:].min()) >= site.capacity_kw
+        value, avoidable = self._worth(view, site, ahead)
+        if uncommitted and value < view.abandon * avoidable and site.stage is not Stage.POWERED:
+            if firm:
+                spare[k, ahead:] -= site.capacity_kw
+            yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
+        elif site.stage is Stage.LOI:
+            if value >= view.trigger * avoidable:
+                yield TurnToLease(site=site.name)
+        elif site.stage is Stage.LEASED:
+            yield StartBuilding(site=site.name)
+        else:
+            wanted = not uncommitted or value >= avoidable
+            if wanted != site.equipped or site.stage is Stage.POWERED:
+                yield Equip(site=site.name, wanted=wanted)
+
+    def _worth(self, view: CloudView, site: Site, ahead: int) -> tuple[float, float]:
+        """Return V and X of a site, USD per H100e: its worth uncommitted, and what is still avoidable."""
+        option = next(o for o in view.options if o.pool.region == site.pool.region)
+        rate = rate_per_month(view)
+        value = worth_usd_per_h100e(
+            price=view.contract_price,
+            sold=sold_share(view, ahead),
+            running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
+            months_ahead=ahead,
+            decline_per_month=view.rules.decline_per_month,
+            rate_per_month=rate,
+            busy=view.rules.building.busy,
+            life_months=view.rules.building.server_life_months,
+        )
+        per_h100e = site.capacity_kw * option.h100e_per_mw / 1000
+        cost = option.chips_usd_per_h100e * (1 + rate) ** -ahead
+        if site.stage in (Stage.LOI, Stage.LEASED) and site.landlord is None:
+            cost += view.rules.building.shell_usd_per_kw * 1000 / option.h100e_per_mw
+        rent = site.rent_usd_per_kw_month or option.rent_usd_per_kw_month
+        return value, cost - fee_usd(site, view.rules.building, rent) / per_h100e
+
+    def _open(self, view: CloudView) -> Iterator[SitePlan]:
+        for option in view.options[:1]:
+            ahead = min(math.ceil(option.lead_months), len(view.demand_h100e) - 1)
+            pipeline = sum(
+                s.capacity_kw * option.h100e_per_mw / 1000
+                for s in view.sites
+                if s.stage is Stage.LOI
+            )
+            wanted = view.rules.building.merchant_share * float(view.demand_h100e[ahead])
+            supply = float(view.own_free_h100e[ahead] + view.rivals_h100e[ahead]) + pipeline
+            order = (wanted - supply) / view.rules.building.order_months
+            kw = min(int(order * 1000 / option.h100e_per_mw), option.room_kw)
+            if kw >= view.rules.building.smallest_site_mw * 1000:
+                kw = min(kw, int(view.rules.building.largest_site_mw * 1000))
+                yield OpenSite(option=option, capacity_kw=kw, letter=True)
+
+
+def view_pool(view: CloudView, site: Site) -> int:
+    """Return the index of a site's pool among all pools."""
+    return view.pool_of[site.name]
+
+
+def sold_share(view: CloudView, ahead: int) -> float:
+    """Return the share of uncommitted capacity that is expected to find a buyer at a horizon."""
+    supply = float(view.own_free_h100e[ahead] + view.rivals_h100e[ahead])
+    return min(float(view.demand_h100e[ahead]) / max(supply, 1.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishWhatIsSigned(RealOptions):
+    """Build what contracts need and nothing else, cancel nothing: the benchmark without options."""
+
+    port: ClassVar[str] = "builder"
+
+    def __call__(self, view: CloudView) -> Iterator[SitePlan]:
+        """Return plans that bring every site to its end."""
+        for site in sorted(view.sites, key=lambda s: s.name):
+            if site.stage is Stage.LOI:
+                yield TurnToLease(site=site.name)
+            elif site.stage is Stage.LEASED:
+                yield StartBuilding(site=site.name)
+            elif not site.equipped or site.stage is Stage.POWERED:
+                yield Equip(site=site.name)
+
+
+class Cloud(Participant):
+    """A seller of compute that builds or leases sites."""
+
+    defaults: ClassVar = {"pricer": OpportunityCost(), "builder": RealOptions()}

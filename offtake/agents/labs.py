@@ -1,0 +1,127 @@
+"""Labs: how they learn about their own need and what they ask the market for."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from scipy.special import ndtri
+
+from offtake.agents.participant import Participant
+from offtake.model.demand import damped
+from offtake.model.proposals import Forecast, Lot, Tender
+from offtake.model.view import ForecastView, LabView
+
+HIGHEST_QUANTILE = 0.95
+"""Quantile of need above which nobody covers, whatever the prices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapt:
+    """Move the growth belief towards what happened (exp-1, exp-3; Nerlove 1958, row D12)."""
+
+    port: ClassVar[str] = "forecaster"
+
+    def __call__(self, view: ForecastView) -> Forecast:
+        """Return beliefs after the month."""
+        grown = math.log(view.need_h100e / view.need_before_h100e)
+        error = grown - view.growth_per_month
+        memory = view.rules.error_memory
+        return Forecast(
+            growth_per_month=view.growth_per_month + view.rules.learning * error,
+            variance=max(memory * view.variance + (1 - memory) * error**2, 1e-8),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectNoGrowth:
+    """Believe that need stays as it is (the naive benchmark)."""
+
+    port: ClassVar[str] = "forecaster"
+
+    def __call__(self, view: ForecastView) -> Forecast:
+        """Return unchanged variance and no growth."""
+        return Forecast(growth_per_month=0.0, variance=view.variance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverNeed:
+    """Tender what is missing to cover forecast need, near and far at once (pro-1 to pro-4).
+
+    References
+    ----------
+    Newsvendor / reserved versus on-demand (row M8b): cover the quantile ``1 - p_r / E[min(v, p_s)]``.
+    """
+
+    port: ClassVar[str] = "procurer"
+
+    def __call__(self, view: LabView) -> Tender | None:
+        """Return a tender for all lots when any gap passes the threshold."""
+        starts = view.rules.procurement.lots_months
+        targets = [self.target_h100e(view, start) for start in starts]
+        gaps = [t - float(view.covered_h100e[s]) for t, s in zip(targets, starts, strict=True)]
+        threshold = view.rules.procurement.threshold
+        if not any(gap > threshold * view.need_h100e for gap in gaps):
+            return None
+        lots, asked = [], 0.0
+        for start, gap in zip(starts, gaps, strict=True):
+            if gap - asked > 0:
+                lots.append(self._lot(view, start, gap - asked, asked))
+                asked = gap
+        return Tender(lab=view.name, lots=tuple(lots))
+
+    def target_h100e(self, view: LabView, months: int) -> float:
+        """Return the coverage target q* at a horizon (pro-1)."""
+        mean = view.need_h100e * math.exp(
+            float(damped(view.growth_per_month, view.rules.beliefs.damping, months))
+        )
+        deviation = math.sqrt(view.variance * months)
+        avoided = min(self._value(view), max(view.spot_price, 1e-9))
+        ratio = 1 - view.contract_price / max(avoided, 1e-9)
+        quantile = min(max(ratio, view.rules.procurement.coverage_floor), HIGHEST_QUANTILE)
+        return mean * math.exp(deviation * float(ndtri(quantile)) - deviation**2 / 2)
+
+    def _value(self, view: LabView) -> float:
+        return view.fixed_value or view.inference_value
+
+    def _lot(self, view: LabView, start: int, h100e: float, asked: float) -> Lot:
+        """Return a lot valued on the curve of (dem-9): inference first, then training."""
+        value = view.fixed_value
+        if not value:
+            load = view.load_h100e * math.exp(
+                float(damped(view.growth_per_month, view.rules.beliefs.damping, start))
+            )
+            low = float(view.covered_h100e[start]) + asked
+            value = mean_value(view, low, low + h100e, load)
+        return Lot(start_months=start, h100e=h100e, value=value)
+
+
+def mean_value(view: LabView, low: float, high: float, load: float) -> float:
+    """Return the mean use value of compute between two quantities, USD per H100e-hour (dem-9)."""
+    inference = max(min(high, load) - min(low, load), 0.0)
+    middle = (min(high, load) + min(low, load)) / 2
+    value = inference * view.inference_value * (1 - view.value_slope * middle / max(load, 1e-9))
+    return (value + (high - low - inference) * view.training_value) / (high - low)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskOnce:
+    """Tender the present gap in one lot at the nearest start: the benchmark of static oracles."""
+
+    port: ClassVar[str] = "procurer"
+
+    def __call__(self, view: LabView) -> Tender | None:
+        """Return one lot for what is needed and not covered."""
+        start = view.rules.procurement.lots_months[0]
+        gap = view.need_h100e - float(view.covered_h100e[start])
+        if gap <= 1e-9 * view.need_h100e:
+            return None
+        value = view.fixed_value or view.inference_value
+        return Tender(lab=view.name, lots=(Lot(start_months=start, h100e=gap, value=value),))
+
+
+class Lab(Participant):
+    """A buyer of compute that sells AI services."""
+
+    defaults: ClassVar = {"forecaster": Adapt(), "procurer": CoverNeed()}
+
+

@@ -1,0 +1,39 @@
+"""Exit codes: a contract with scripts. Errors are known by name, so none has to be imported."""
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """What a command returns to the shell."""
+
+    DONE = 0
+    FINDINGS = 1
+    USAGE = 2
+    SCENARIO = 3
+    MODEL = 4
+    IN_USE = 5
+    RESOURCES = 6
+    DAMAGED = 7
+    BUG = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+EXPECTED = {
+    "offtake.model.problems.ScenarioError": Code.SCENARIO,
+    "offtake.model.market.InvariantViolation": Code.MODEL,
+    "offtake.experiments.results.FolderTaken": Code.USAGE,
+    "offtake.experiments.results.FolderInUse": Code.IN_USE,
+    "offtake.experiments.results.CannotWrite": Code.RESOURCES,
+    "offtake.experiments.results.ResultsDamaged": Code.DAMAGED,
+    "builtins.MemoryError": Code.RESOURCES,
+}
+
+
+def code_of(error: BaseException) -> Code:
+    """Return the exit code for an error; one that nobody expected is a bug."""
+    for kind in type(error).__mro__:
+        code = EXPECTED.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code
+    return Code.BUG

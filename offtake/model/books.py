@@ -1,0 +1,425 @@
+"""The books: money, capacity and obligations, with the journal of how they came to be so.
+
+`Books.apply` is the only thing that changes anything. Questions about the present are properties and
+methods without effect; what they return is copied or read only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+import numpy as np
+
+from offtake.model.cents import allocate
+from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.events import (
+    Advanced,
+    Agreed,
+    AnyEvent,
+    Believed,
+    Borrowed,
+    Cancelled,
+    Claim,
+    Cleared,
+    Defaulted,
+    Enacted,
+    Ended,
+    Energised,
+    Entered,
+    Happened,
+    Lapsed,
+    Noticed,
+    Opened,
+    Posted,
+    Posting,
+    Promised,
+    Refused,
+    Repealed,
+    Reserved,
+    Served,
+    Settled,
+    ShellsOffered,
+    Signed,
+    Stepped,
+    Tendered,
+    Terminated,
+    Withdrawn,
+)
+
+EXTERNAL = ("Customers", "Suppliers")
+"""Accounts of the rest of the world: where revenue comes from and costs go; they may be overdrawn."""
+
+CAPITAL = frozenset({"shell", "chips"})
+"""Labels of postings that create fixed capital of the payer."""
+
+
+class Contracts:
+    """Contracts as columns: one row each, in order of signature; running totals, never rescanned."""
+
+    def __init__(self, room: int = 256) -> None:
+        self.size = 0
+        self.facts: list[Contract] = []
+        self.state: list[str] = []
+        self.row: dict[str, int] = {}
+        self.kw = np.zeros(room, dtype=np.int64)
+        self.delivered_kw = np.zeros(room, dtype=np.int64)
+        self.kw_months = np.zeros(room)
+        self.delivered_kw_months = np.zeros(room)
+        self.pool = np.zeros(room, dtype=np.int64)
+        self.lab = np.zeros(room, dtype=np.int64)
+        self.price = np.zeros(room)
+        self.floor = np.zeros(room)
+        self.theta = np.zeros(room)
+        self.start = np.zeros(room)
+        self.end = np.zeros(room)
+        self.live = np.zeros(room, dtype=bool)
+        self.prepaid_cents: dict[str, int] = {}
+
+    def add(self, contract: Contract, lab: int, pool: int, state: str) -> int:
+        """Add one row."""
+        if self.size == len(self.kw):
+            for name, column in vars(self).items():
+                if isinstance(column, np.ndarray):
+                    setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
+        row = self.size
+        self.size += 1
+        self.facts.append(contract)
+        self.state.append(state)
+        self.row[contract.name] = row
+        self.lab[row], self.pool[row] = lab, pool
+        self.price[row] = contract.price_usd_per_h100e_hour
+        self.floor[row] = contract.take_or_pay.floor
+        self.theta[row] = contract.h100e_per_mw / 1000
+        self.start[row], self.end[row] = contract.start, contract.end
+        return row
+
+
+class Books:
+    """Everything that is true of a market, and the journal of events that made it so.
+
+    Parameters
+    ----------
+    labs, clouds
+        Names in the order that all arrays by lab and by cloud follow.
+    pools
+        Every pool there can be, sorted; arrays by pool follow this order.
+    theta
+        H100e per MW of each pool.
+    priority
+        Index of the lab with first call on each pool, -1 for none.
+    horizon
+        Months that the profiles of promised and committed capacity cover.
+    """
+
+    def __init__(
+        self,
+        *,
+        labs: Sequence[str],
+        clouds: Sequence[str],
+        pools: Sequence[Pool],
+        theta: np.ndarray,
+        priority: np.ndarray,
+        horizon: int,
+    ) -> None:
+        self.labs, self.clouds, self.pools = tuple(labs), tuple(clouds), tuple(pools)
+        self.theta, self.priority, self.horizon = theta, priority, horizon
+        self.lab_index = {name: i for i, name in enumerate(self.labs)}
+        self.cloud_index = {name: i for i, name in enumerate(self.clouds)}
+        self.pool_index = {pool: i for i, pool in enumerate(self.pools)}
+        self.pool_cloud = np.array([self.cloud_index[p.cloud] for p in self.pools], dtype=np.int64)
+        self.journal: list[tuple[float, AnyEvent]] = []
+        self.time = 0.0
+        self.kinds: dict[str, str] = {}
+        self.deposits: dict[str, int] = {}
+        self.claims: dict[tuple[str, str, str, str], int] = {}
+        self.capital: dict[str, int] = {}
+        self.assets: dict[str, int] = {}
+        self.failed: set[str] = set()
+        self.sites: dict[str, Site] = {}
+        self.shells_kw: dict[str, int] = {}
+        self.created_kw = 0
+        self.cancelled_kw = 0
+        self.energised_kw = np.zeros(len(self.pools), dtype=np.int64)
+        self.own_kw = np.zeros(len(self.pools), dtype=np.int64)
+        self.promised_kw = np.zeros((len(self.pools), horizon), dtype=np.int64)
+        self.committed_kw = np.zeros((len(self.pools), horizon), dtype=np.int64)
+        self.contracts = Contracts()
+        self.notices: dict[str, Noticed] = {}
+        self.clauses: list[SupplyExclusivity | FirstRefusal | RevenueShare] = []
+        self.tranches: dict[str, Tranche] = {}
+        self.loans: dict[str, Loan] = {}
+        self.policies: set[str] = set()
+        self.usage_factor = 1.0
+        self.efficiency_factor = 1.0
+        self.spot: dict[str, Cleared] = {}
+        self.served: Served | None = None
+        self.believed: Believed | None = None
+        self.month_postings: list[Posting] = []
+        self.covered_h100e = np.zeros((len(self.labs), horizon))
+        self.arrears_since: dict[str, float] = {}
+        self.last_round: dict[str, float] = {}
+
+    def apply(self, event: AnyEvent, time: float) -> int:
+        """Make an event true at a time; return its number in the journal."""
+        self._accrue(time)
+        match event:
+            case Posted():
+                self._post(event.postings, event.claims)
+            case Entered():
+                self._enter(event)
+            case Opened():
+                self._open(event.site)
+            case Advanced():
+                self._advance(event.site)
+            case Energised():
+                self._energise(event.site, time)
+            case Cancelled():
+                self._cancel(event.site)
+            case ShellsOffered():
+                self.shells_kw[event.landlord] = (
+                    self.shells_kw.get(event.landlord, 0) + event.capacity_kw
+                )
+            case Reserved():
+                self.own_kw[event.pool_index] += event.capacity_kw
+            case Noticed():
+                self.notices[event.contract.name] = event
+                self._commit(event.contract, 1)
+            case Withdrawn():
+                self._commit(self.notices.pop(event.contract).contract, -1)
+            case Signed():
+                self._sign(event.contract)
+            case Stepped():
+                self._step(event.contract, event.capacity_kw)
+            case Ended() | Terminated():
+                self._end(event.contract, time, type(event).__name__.lower())
+            case Agreed():
+                self.clauses.append(event.clause)
+            case Lapsed():
+                self.clauses.remove(event.clause)
+            case Promised():
+                self.tranches[event.tranche.name] = event.tranche
+            case Settled():
+                del self.tranches[event.tranche]
+            case Borrowed():
+                self.loans[event.loan.name] = event.loan
+            case Enacted():
+                self.policies.add(event.policy)
+            case Repealed():
+                self.policies.discard(event.policy)
+            case Happened():
+                self.usage_factor *= event.usage_factor
+                self.efficiency_factor *= event.efficiency_factor
+            case Cleared():
+                self.spot[event.region] = event
+            case Served():
+                self.served = event
+                self._close_month()
+            case Believed():
+                self.believed = event
+            case Defaulted():
+                self.failed.add(event.name)
+            case Tendered() | Refused():
+                pass  # said, and kept in the journal; nothing changes
+            case _:
+                assert_never(event)
+        self.journal.append((time, event))
+        return len(self.journal) - 1
+
+    def replay(self) -> "Books":
+        """Return fresh books on which the whole journal has been applied again."""
+        fresh = Books(
+            labs=self.labs,
+            clouds=self.clouds,
+            pools=self.pools,
+            theta=self.theta,
+            priority=self.priority,
+            horizon=self.horizon,
+        )
+        for time, event in self.journal:
+            fresh.apply(event, time)
+        return fresh
+
+    # Questions about the present
+
+    @property
+    def claims_net_to_zero(self) -> bool:
+        """Whether every claim has its holder and its issuer on the books."""
+        return all(h in self.deposits and i in self.deposits for h, i, _, _ in self.claims)
+
+    def held(self, holder: str, kind: str | None = None) -> int:
+        """Return what others owe `holder`, in cents."""
+        return sum(c for (h, _, k, _), c in self.claims.items() if h == holder and kind in (None, k))
+
+    def owed(self, issuer: str, kind: str | None = None) -> int:
+        """Return what `issuer` owes others, in cents."""
+        return sum(c for (_, i, k, _), c in self.claims.items() if i == issuer and kind in (None, k))
+
+    def free_kw(self) -> np.ndarray:
+        """Return promised less own and committed capacity, by pool and month, whole kilowatts."""
+        return self.promised_kw - self.own_kw[:, None] - self.committed_kw
+
+    def active_rows(self) -> np.ndarray:
+        """Return the rows of contracts in force."""
+        return np.flatnonzero(self.contracts.live[: self.contracts.size])
+
+    def forbids(self, buyer: str, seller: str, time: float) -> SupplyExclusivity | None:
+        """Return the exclusivity that a contract of the pair would break, if any."""
+        for clause in self.clauses:
+            if isinstance(clause, SupplyExclusivity) and clause.forbids(buyer, seller, time):
+                return clause
+        return None
+
+    def first_refusal(self, buyer: str, seller: str, time: float) -> FirstRefusal | None:
+        """Return the first refusal that an offer of the pair must be notified to, if any."""
+        for clause in self.clauses:
+            if isinstance(clause, FirstRefusal) and clause.applies(buyer, seller, time):
+                return clause
+        return None
+
+    # Changes, one per event
+
+    def _accrue(self, time: float) -> None:
+        elapsed = time - self.time
+        if elapsed > 0:
+            c = self.contracts
+            c.delivered_kw_months[: c.size] += c.delivered_kw[: c.size] * elapsed
+            c.kw_months[: c.size] += c.kw[: c.size] * elapsed
+            self.time = time
+
+    def _enter(self, event: Entered) -> None:
+        self.kinds[event.name] = event.kind
+        self.deposits[event.name] = event.deposits_cents
+        self.capital[event.name] = 0
+        self.assets[event.name] = event.assets_cents
+
+    def _post(self, postings: Sequence[Posting], claims: Sequence[Claim]) -> None:
+        for posting in postings:
+            self.deposits[posting.payer] -= posting.cents
+            self.deposits[posting.payee] += posting.cents
+            if posting.label in CAPITAL:
+                self.capital[posting.payer] += posting.cents
+            elif posting.label == "asset sale":
+                self.assets[posting.payee] -= posting.cents
+            elif posting.label == "round":
+                self.last_round[posting.payee] = self.time
+        self.month_postings.extend(postings)
+        for claim in claims:
+            key = (claim.holder, claim.issuer, claim.kind, claim.reference)
+            left = self.claims.get(key, 0) + claim.cents
+            if left:
+                self.claims[key] = left
+            else:
+                self.claims.pop(key, None)
+            if claim.kind == "arrears":
+                self._mark_arrears(claim.issuer)
+            elif claim.kind == "prepayment":
+                prepaid = self.contracts.prepaid_cents
+                prepaid[claim.reference] = prepaid.get(claim.reference, 0) + claim.cents
+
+    def _mark_arrears(self, issuer: str) -> None:
+        if not self.owed(issuer, "arrears"):
+            self.arrears_since.pop(issuer, None)
+        else:
+            self.arrears_since.setdefault(issuer, self.time)
+
+    def _promise(self, site: Site, sign: int) -> None:
+        if Stage.LEASED <= site.stage <= Stage.ENERGISED:
+            month = min(max(int(-(-site.promised // 1)), 0), self.horizon)
+            self.promised_kw[self.pool_index[site.pool], month:] += sign * site.capacity_kw
+
+    def _open(self, site: Site) -> None:
+        self.sites[site.name] = site
+        self.created_kw += site.capacity_kw
+        self._promise(site, 1)
+        if site.stage is Stage.ENERGISED:
+            self.energised_kw[self.pool_index[site.pool]] += site.capacity_kw
+        elif site.landlord is not None and site.opened >= 0:
+            self.shells_kw[site.landlord] -= site.capacity_kw
+
+    def _advance(self, site: Site) -> None:
+        self._promise(self.sites[site.name], -1)
+        self.sites[site.name] = site
+        self._promise(site, 1)
+
+    def _energise(self, name: str, time: float) -> None:
+        site = self.sites[name]
+        self._advance(
+            replace(site, stage=Stage.ENERGISED, energised_at=time, promised=min(site.promised, time))
+        )
+        pool = self.pool_index[site.pool]
+        self.energised_kw[pool] += site.capacity_kw
+        self._deliver(pool)
+
+    def _cancel(self, name: str) -> None:
+        site = self.sites[name]
+        self._advance(replace(site, stage=Stage.CANCELLED))
+        self.cancelled_kw += site.capacity_kw
+        if site.landlord is not None:
+            self.shells_kw[site.landlord] = self.shells_kw.get(site.landlord, 0) + site.capacity_kw
+
+    def _commit(self, contract: Contract, sign: int) -> None:
+        pool = self.pool_index[contract.pool]
+        row = self.committed_kw[pool]
+        covered = self.covered_h100e[self.lab_index[contract.buyer]]
+        per_kw = sign * float(self.theta[pool]) / 1000
+        first = int(contract.start // 1)
+        last = min(int(-(-contract.end // 1)), self.horizon)
+        steps = contract.ramp.steps_kw(contract.capacity_kw)
+        for k, kw in enumerate(steps[:-1]):
+            if 0 <= first + k < last:
+                row[first + k] += sign * kw
+                covered[first + k] += per_kw * kw
+        full = slice(max(first + len(steps) - 1, 0), max(last, 0))
+        row[full] += sign * contract.capacity_kw
+        covered[full] += per_kw * contract.capacity_kw
+
+    def _sign(self, contract: Contract) -> None:
+        if contract.name in self.notices:
+            self._commit(self.notices.pop(contract.name).contract, -1)
+        self._commit(contract, 1)
+        self.contracts.add(
+            contract,
+            self.lab_index[contract.buyer],
+            self.pool_index[contract.pool],
+            "signed",
+        )
+
+    def _step(self, name: str, capacity_kw: int) -> None:
+        row = self.contracts.row[name]
+        self.contracts.kw[row] = capacity_kw
+        self.contracts.live[row] = True
+        self.contracts.state[row] = "active"
+        self._deliver(int(self.contracts.pool[row]))
+
+    def _end(self, name: str, time: float, state: str) -> None:
+        row = self.contracts.row[name]
+        contract = self.contracts.facts[row]
+        self.contracts.kw[row] = 0
+        self.contracts.live[row] = False
+        self.contracts.state[row] = state
+        self.contracts.end[row] = min(contract.end, time)
+        if time < contract.end:
+            self._release(contract, time)
+        self._deliver(int(self.contracts.pool[row]))
+
+    def _release(self, contract: Contract, time: float) -> None:
+        self._commit(contract, -1)
+        until = int(-(-time // 1))
+        if until > contract.start:
+            self._commit(replace(contract, end=float(until)), 1)
+
+    def _deliver(self, pool: int) -> None:
+        c = self.contracts
+        rows = np.flatnonzero(c.live[: c.size] & (c.pool[: c.size] == pool))
+        c.delivered_kw[: c.size][c.pool[: c.size] == pool] = 0
+        if len(rows):
+            available = int(self.energised_kw[pool] - self.own_kw[pool])
+            first = c.lab[rows] == self.priority[pool]
+            c.delivered_kw[rows] = allocate(max(available, 0), c.kw[rows], first)
+
+    def _close_month(self) -> None:
+        c = self.contracts
+        self.month_postings.clear()
+        c.delivered_kw_months[: c.size] = 0
+        c.kw_months[: c.size] = 0

@@ -1,0 +1,383 @@
+"""Whether the parts of a scenario agree with each other: names, references, dates, capacity."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from offtake.model.mistakes import unknown_name
+from offtake.model.problems import Issue, Path, character, dotted
+from offtake.model.scenario import NAME, SLUG, ContractGiven, Scenario, SiteGiven
+
+PARTICIPANTS = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
+"""Tables whose names stand in one ledger."""
+NAMED = (*PARTICIPANTS, "regions", "chips")
+SLUGGED = ("agreements", "contracts", "sites", "tranches", "policies", "events")
+DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
+)
+"""Names that cannot be files on some systems."""
+REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **{(table, "home"): ("governments",) for table in PARTICIPANTS},
+    ("regions", "domestic_to"): ("governments",),
+    ("labs", "invites"): ("clouds",),
+    ("labs", "porting_usd_per_h100e_hour"): ("clouds",),
+    ("clouds", "serves"): ("labs",),
+    ("clouds", "priority"): ("labs",),
+    ("clouds", "owners"): ("investors", "labs", "clouds"),
+    ("clouds", "regions"): ("regions",),
+    ("landlords", "region"): ("regions",),
+    ("agreements", "lab"): ("labs",),
+    ("agreements", "cloud"): ("clouds",),
+    ("contracts", "lab"): ("labs",),
+    ("contracts", "cloud"): ("clouds",),
+    ("contracts", "region"): ("regions",),
+    ("contracts", "chip"): ("chips",),
+    ("sites", "cloud"): ("clouds",),
+    ("sites", "region"): ("regions",),
+    ("sites", "chip"): ("chips",),
+    ("sites", "landlord"): ("landlords",),
+    ("tranches", "investor"): ("investors", "labs", "clouds"),
+    ("tranches", "issuer"): ("labs", "clouds"),
+    ("tranches", "policy"): ("policies",),
+    ("policies", "government"): ("governments",),
+    ("policies", "destinations"): ("regions",),
+    ("policies", "regions"): ("regions",),
+    ("events", "lab"): ("labs",),
+}
+"""Which tables a key's text, texts or own keys name something in."""
+UNFOUNDED = ("what-if", "judgement")
+"""Sources that may speak about the time after the cut-off."""
+KW = 0.001
+"""A kilowatt in MW: smaller differences are rounding."""
+WHOLE = 1 + 1e-9
+MONTHS_PER_YEAR = 12
+
+type Tables = Mapping[str, Any]
+type Supposed = Callable[[Path], bool]
+
+
+def check_names(data: Tables) -> Iterator[Issue]:
+    """Names are plain, and each participant has its own."""
+    name = data.get("name")
+    if isinstance(name, str) and not _is_slug(name):
+        yield _bad_name(("name",), name, slug=True)
+    for table in (*NAMED, *SLUGGED):
+        for key in _table(data, table):
+            slug = table in SLUGGED
+            if not (_is_slug(key) if slug else _is_name(key)):
+                yield _bad_name((table, key), key, slug=slug)
+    for first, second in combinations(PARTICIPANTS, 2):
+        for key in _table(data, first).keys() & _table(data, second).keys():
+            yield Issue(
+                code="E021",
+                path=(second, key),
+                message=f"`{dotted((first, key))}` and `{dotted((second, key))}` have one name; "
+                "all participants share one ledger",
+                help=f"rename one of them, for example '{key} {second.removesuffix('s').title()}'",
+                at="table",
+                also=(first, key),
+            )
+
+
+def _is_slug(text: str) -> bool:
+    return bool(SLUG.match(text)) and text not in DEVICES
+
+
+def _is_name(text: str) -> bool:
+    return bool(NAME.match(text)) and text.casefold() not in DEVICES
+
+
+def _bad_name(path: Path, name: str, *, slug: bool) -> Issue:
+    allowed = "a-z, 0-9 and inner hyphens" if slug else "A-Z, a-z, 0-9, spaces and .&'()-"
+    odd = next((c for c in name if not c.isascii() or not c.isprintable()), None)
+    if name.casefold() in DEVICES:
+        reason = "it is the name of a device on some systems"
+    elif odd:
+        reason = f"it contains {character(odd)}"
+    else:
+        reason = "at most 63 characters, the first a letter or digit"
+    return Issue(
+        code="E014",
+        path=path,
+        message=f"{dotted(path)!r} is no usable name: {reason}",
+        help=f"names are made of {allowed}",
+        at="value" if path == ("name",) else "table",
+    )
+
+
+def check_references(data: Tables) -> Iterator[Issue]:
+    """Every name that is used is defined; only texts are looked at, the schema does the rest."""
+    for (table, key), targets in REFERENCES.items():
+        if not all(_is_usable(data, target) for target in targets):
+            continue  # the schema has said so already
+        names = [name for target in targets for name in _table(data, target)]
+        known = frozenset(names)
+        for entry, fields in _table(data, table).items():
+            value = fields.get(key) if isinstance(fields, dict) else None
+            for path, name in _names_in(value, (table, entry, key)):
+                if name not in known:
+                    yield unknown_name(path, name, targets, names)
+
+
+def _names_in(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, tuple | list):
+        yield from (((*path, n), v) for n, v in enumerate(value) if isinstance(v, str))
+    elif isinstance(value, dict):
+        yield from (((*path, k), k) for k in value)
+
+
+def _is_usable(data: Tables, table: str) -> bool:
+    """Whether a table is one, or may be left out."""
+    required = Scenario.model_fields[table].is_required()
+    return isinstance(data[table], dict) if table in data else not required
+
+
+def _table(data: Tables, name: str) -> dict[str, Any]:
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def check_terms(parts: Scenario) -> Iterator[Issue]:
+    """Terms that cannot hold whatever the dates are."""
+    yield from _clouds(parts)
+    yield from _labs(parts)
+    yield from _tranches(parts)
+    yield from _agreements(parts)
+    for name, site in parts.sites.items():
+        if site.stage == "energised" and site.chip is None:
+            yield Issue(
+                code="E023",
+                path=("sites", name),
+                message=f"`{dotted(('sites', name))}` is energised but has no chip",
+                help='add `chip = "NAME"`, a name from `[chips]`',
+                at="table",
+            )
+    for name, policy in parts.policies.items():
+        if policy.until and policy.until <= policy.effective:
+            yield _order(("policies", name, "until"), "effective", policy.effective, policy.until)
+
+
+def _clouds(parts: Scenario) -> Iterator[Issue]:
+    for name, cloud in parts.clouds.items():
+        path = ("clouds", name)
+        if sum(cloud.owners.values()) > WHOLE:
+            yield Issue(
+                code="E023",
+                path=(*path, "owners"),
+                message=f"the owners of `{dotted(path)}` hold {sum(cloud.owners.values()):g} of it",
+                help="shares are fractions of the whole and add up to at most 1",
+                at="key",
+            )
+        if cloud.kind in ("captive", "self-builder") and cloud.priority is None:
+            yield Issue(
+                code="E023",
+                path=path,
+                message=f"`{dotted(path)}` is a {cloud.kind} but serves no lab first",
+                help='add `priority = "NAME"`, the lab with first call on its capacity',
+                at="table",
+            )
+
+
+def _labs(parts: Scenario) -> Iterator[Issue]:
+    for name, lab in parts.labs.items():
+        invited = [parts.clouds[c] for c in lab.invites if c in parts.clouds]
+        if len(invited) < len(lab.invites) or not invited:
+            continue
+        if not any(not c.serves or name in c.serves or c.priority == name for c in invited):
+            yield Issue(
+                code="E023",
+                path=("labs", name, "invites"),
+                message=f"`{dotted(('labs', name))}` invites only clouds that do not serve it",
+                help=f"invite another cloud, or add '{name}' to `serves` of one of these",
+            )
+
+
+def _tranches(parts: Scenario) -> Iterator[Issue]:
+    for name, tranche in parts.tranches.items():
+        path = ("tranches", name)
+        if tranche.investor == tranche.issuer:
+            message = f"`{dotted(path)}`: '{tranche.issuer}' cannot promise equity to itself"
+            yield Issue(code="E023", path=(*path, "investor"), message=message)
+        if tranche.reduced_usd > tranche.amount_usd:
+            yield Issue(
+                code="E023",
+                path=(*path, "reduced_usd"),
+                message=f"`{dotted(path)}` pays more when its condition is not met "
+                f"({tranche.reduced_usd:g} USD) than when it is ({tranche.amount_usd:g} USD)",
+            )
+        if tranche.condition == "policy" and tranche.policy is None:
+            yield Issue(
+                code="E023",
+                path=(*path, "condition"),
+                message=f"`{dotted(path)}` waits for a policy but names none",
+                help='add `policy = "NAME"`, a name from `[policies]`',
+            )
+        if tranche.condition in ("energised-mw", "revenue") and not tranche.at_least:
+            yield Issue(
+                code="E023",
+                path=(*path, "condition"),
+                message=f"`{dotted(path)}` has condition '{tranche.condition}' but no threshold",
+                help="add `at_least = ` MW energised, or USD of run-rate",
+            )
+
+
+def _agreements(parts: Scenario) -> Iterator[Issue]:
+    first: dict[tuple[str, str], str] = {}
+    for name, agreement in parts.agreements.items():
+        path = ("agreements", name)
+        pair = (agreement.lab, agreement.cloud)
+        if pair in first:
+            yield Issue(
+                code="E021",
+                path=path,
+                message=f"`{dotted(('agreements', first[pair]))}` and `{dotted(path)}` are both "
+                f"between '{pair[0]}' and '{pair[1]}'",
+                help="put all clauses of a pair into one agreement",
+                at="table",
+                also=("agreements", first[pair]),
+            )
+        first.setdefault(pair, name)
+        since, until = agreement.first_refusal_from, agreement.first_refusal_until
+        if since and until and until <= since:
+            yield _order((*path, "first_refusal_until"), "first_refusal_from", since, until)
+
+
+def _order(path: Path, first_key: str, first: dt.date, second: dt.date) -> Issue:
+    return Issue(
+        code="E022",
+        path=path,
+        message=f"`{dotted(path)}` is {second}, not after `{first_key}`, {first}",
+        also=(*path[:-1], first_key),
+    )
+
+
+def check_dates(parts: Scenario, supposed: Supposed) -> Iterator[Issue]:
+    """Start on the first of a month, and know nothing from after the cut-off."""
+    if parts.start.day != 1:
+        message = f"`start` is {parts.start}; expected the first day of a month"
+        first = parts.start.replace(day=1)
+        yield Issue(code="E022", path=("start",), message=message, help=f"write {first}")
+    for name, contract in parts.contracts.items():
+        if contract.end <= parts.start:
+            path = ("contracts", name)
+            yield Issue(
+                code="E022",
+                path=(*path, "end"),
+                message=f"`{dotted(path)}` is already over: it ends {contract.end}, "
+                f"and the scenario starts {parts.start}",
+                help="leave it out",
+                also=("start",),
+            )
+    for table, key in (("policies", "effective"), ("events", "on")):
+        for name, entry in getattr(parts, table).items():
+            path = (table, name, key)
+            if not (entry.source in UNFOUNDED or supposed(path)):
+                yield from check_known(path, getattr(entry, key), parts.cutoff)
+
+
+def check_known(path: Path, date: dt.date, cutoff: dt.date) -> Iterator[Issue]:
+    """Nothing dated after the cut-off may be given as a fact."""
+    if date > cutoff:
+        yield Issue(
+            code="E022",
+            path=path,
+            message=f"`{dotted(path)}` is {date}, after the cut-off {cutoff}",
+            help='leave it out, or say `source = "judgement"` if it is supposed to happen'
+            if path[-1] in ("on", "effective")
+            else "use what was known at the cut-off",
+            also=("cutoff",),
+        )
+
+
+def check_capacity(parts: Scenario) -> Iterator[Issue]:
+    """No MW is sold twice: at the start by chip, later by region with what is being built."""
+    energised = {n: s for n, s in parts.sites.items() if s.stage == "energised"}
+    in_force = {n: c for n, c in parts.contracts.items() if c.start <= parts.start < c.end}
+    oversold = list(_pools_at_start(parts, energised, in_force))
+    yield from oversold
+    yield from _clouds_at_start(parts, energised, in_force)
+    if not oversold:
+        yield from _pools_later(parts)
+
+
+def _pools_at_start(
+    parts: Scenario, energised: Mapping[str, SiteGiven], in_force: Mapping[str, ContractGiven]
+) -> Iterator[Issue]:
+    supply: dict[tuple[str, str, str], float] = defaultdict(float)
+    for site in energised.values():
+        supply[site.cloud, site.region, site.chip or ""] += site.capacity_mw
+    sold: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for name, contract in in_force.items():
+        sold[contract.cloud, contract.region, contract.chip].append(name)
+    for (cloud, region, chip), names in sold.items():
+        total_mw = sum(_delivering_mw(in_force[n], parts.start) for n in names)
+        supply_mw = supply[cloud, region, chip]
+        if total_mw > supply_mw + KW:
+            message = (
+                f"'{cloud}' has {supply_mw:g} MW of '{chip}' energised in '{region}' at the start, "
+                f"but contracts in force take {total_mw:g} MW"
+            )
+            yield _oversold(names, message, "lower a contract's `capacity_mw` or add a site")
+
+
+def _clouds_at_start(
+    parts: Scenario, energised: Mapping[str, SiteGiven], in_force: Mapping[str, ContractGiven]
+) -> Iterator[Issue]:
+    for name, cloud in parts.clouds.items():
+        supply_mw = sum(s.capacity_mw for s in energised.values() if s.cloud == name)
+        sold_mw = sum(_delivering_mw(c, parts.start) for c in in_force.values() if c.cloud == name)
+        if cloud.own_use_mw and sold_mw <= supply_mw < sold_mw + cloud.own_use_mw - KW:
+            path = ("clouds", name, "own_use_mw")
+            message = (
+                f"'{name}' has {supply_mw:g} MW energised at the start, but its contracts take "
+                f"{sold_mw:g} MW and its own use {cloud.own_use_mw:g} MW"
+            )
+            help_ = f"at most {supply_mw - sold_mw:g} MW are left for its own use"
+            yield Issue(code="E024", path=path, message=message, help=help_)
+
+
+def _pools_later(parts: Scenario) -> Iterator[Issue]:
+    supply: dict[tuple[str, str], float] = defaultdict(float)
+    for site in parts.sites.values():
+        supply[site.cloud, site.region] += site.capacity_mw
+    sold: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, contract in parts.contracts.items():
+        sold[contract.cloud, contract.region].append(name)
+    for (cloud, region), names in sold.items():
+        contracts = {n: parts.contracts[n] for n in names}
+        for date in sorted({max(c.start, parts.start) for c in contracts.values()}):
+            running = [n for n, c in contracts.items() if c.start <= date < c.end]
+            total_mw = sum(contracts[n].capacity_mw for n in running)
+            if total_mw > supply[cloud, region] + KW:
+                message = (
+                    f"'{cloud}' has {supply[cloud, region]:g} MW energised or in the pipeline in "
+                    f"'{region}', but contracts in force on {date} promise {total_mw:g} MW"
+                )
+                yield _oversold(
+                    running, message, "a promise needs a site, if only a letter of intent"
+                )
+                break  # one message a pool
+
+
+def _oversold(names: Collection[str], message: str, help_: str) -> Issue:
+    """Point at the contract that came last, and at the one before it."""
+    *others, last = names
+    return Issue(
+        code="E024",
+        path=("contracts", last, "capacity_mw"),
+        message=message,
+        help=help_,
+        also=("contracts", others[-1], "capacity_mw") if others else None,
+    )
+
+
+def _delivering_mw(contract: ContractGiven, date: dt.date) -> float:
+    """Return what a contract takes on a date, part way up its ramp."""
+    if not contract.ramp_months:
+        return contract.capacity_mw
+    since = (date.year - contract.start.year) * MONTHS_PER_YEAR + date.month - contract.start.month
+    return contract.capacity_mw * min(1.0, since / contract.ramp_months)

@@ -1,0 +1,123 @@
+"""Clauses: what a contract obliges, permits or forbids. One frozen class each, pure methods."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from offtake.model.cents import cents
+from offtake.model.months import HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOrPay:
+    """The buyer pays for a share of what is delivered, used or not (Masten and Crocker 1985).
+
+    Notes
+    -----
+    Month's bill ``p H max(u, phi q)`` with `q` what was *delivered*, so a late site is never billed
+    (section 1.7; row B14).
+    """
+
+    floor: float
+
+    def bill_cents(self, price: float, used_h100e: float, delivered_h100e: float) -> int:
+        """Return the month's bill for capacity at a price in USD per H100e-hour.
+
+        Examples
+        --------
+        >>> TakeOrPay(floor=0.8).bill_cents(2.0, 500, 1000), TakeOrPay(floor=0.8).bill_cents(2.0, 900, 1000)
+        (116880000, 131490000)
+        """
+        return cents(price * HOURS_PER_MONTH * max(used_h100e, self.floor * delivered_h100e))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepayment:
+    """Cash at signature against later bills, an unsecured claim on the seller until drawn down."""
+
+    amount_cents: int
+
+    def draw_cents(self, bill_cents: int, left_cents: int, months_left: int) -> int:
+        """Return what this month's bill draws: pro rata over the months left, never over the bill."""
+        share = -(-left_cents // max(months_left, 1))
+        return min(bill_cents, left_cents, share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """Capacity steps up evenly, month by month, to its full amount."""
+
+    months: int
+
+    def steps_kw(self, full_kw: int) -> tuple[int, ...]:
+        """Return the capacity in force from each month of the ramp on; the last step is full.
+
+        Examples
+        --------
+        >>> Ramp(months=3).steps_kw(100)
+        (33, 66, 100)
+        """
+        n = max(self.months, 1)
+        return tuple(full_kw * (k + 1) // n for k in range(n))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Termination:
+    """Either side may leave early against a fee in months of the take-or-pay bill (row B15)."""
+
+    fee_months: float
+
+    def fee_cents(self, monthly_obligation_cents: int, months_left: float) -> int:
+        """Return the fee for leaving now, never more than what is still owed."""
+        return round(monthly_obligation_cents * min(self.fee_months, max(months_left, 0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyExclusivity:
+    """The lab signs compute only with the holder while the clause runs (Aghion and Bolton 1987)."""
+
+    lab: str
+    holder: str
+    until: float
+    scope: Literal["all"] = "all"
+
+    def forbids(self, buyer: str, seller: str, time: float) -> bool:
+        """Whether a contract of `buyer` with `seller` signed at `time` would break the clause."""
+        return buyer == self.lab and seller != self.holder and time < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRefusal:
+    """The holder may match a third party's signed-ready offer within a window (row B13)."""
+
+    lab: str
+    holder: str
+    since: float
+    until: float
+    window_days: int
+
+    def applies(self, buyer: str, seller: str, time: float) -> bool:
+        """Whether an offer of `seller` to `buyer` at `time` must be notified to the holder."""
+        return buyer == self.lab and seller != self.holder and self.since <= time < self.until
+
+    def closes(self, time: float) -> float:
+        """Return when the window of a notice given at `time` closes."""
+        return time + self.window_days * 24 / HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevenueShare:
+    """The lab pays the cloud a share of its revenue."""
+
+    lab: str
+    cloud: str
+    share: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistributionExclusivity:
+    """The lab's service is sold through the holder's channel only, which limits its reach (dem-2)."""
+
+    lab: str
+    holder: str
+    reach: float

@@ -1,0 +1,176 @@
+"""Scarcity is discovered by clearing: ascending rounds (bar-3) and the call auction (sec-1)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+TRANCHES = 4
+"""Pieces in which a purchase meets the rising penalty of dependence (pro-5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bids:
+    """Lots that look for capacity in columns (a cloud's pool, or what it could build).
+
+    Attributes
+    ----------
+    surplus
+        Joint surplus of lot and column, USD per H100e-hour, shape (lots, columns); minus infinity
+        where the pair may not trade.
+    wanted
+        H100e asked by each lot.
+    room
+        H100e free in each column.
+    limit
+        Most of a column that a lot could use, shape (lots, columns).
+    exposure
+        Share of the lab's compute it has from the column's cloud already, shape (lots, columns).
+    dependence
+        psi of each lot, USD per H100e-hour (pro-5).
+    scale
+        Xbar of each lot: H100e in which exposure is measured.
+    rank
+        Keyed random order among lots, for residual ties.
+    """
+
+    surplus: np.ndarray
+    wanted: np.ndarray
+    room: np.ndarray
+    limit: np.ndarray
+    exposure: np.ndarray
+    dependence: np.ndarray
+    scale: np.ndarray
+    rank: np.ndarray
+
+
+def demanded(bids: Bids, premium: np.ndarray, pieces: int) -> np.ndarray:
+    """Return what each lot takes of each column at the columns' price premia, H100e.
+
+    Each lot fills its best columns first; the penalty of dependence rises piece by piece:
+    ``max sum (v - p) x - (psi / 2) sum (X + x)^2 / Xbar`` (pro-5).
+    """
+    lots, columns = bids.surplus.shape
+    size = np.minimum(bids.limit, bids.wanted[:, None]) / pieces
+    middle = (np.arange(pieces) + 0.5)[None, None, :]
+    reached = bids.exposure[:, :, None] + middle * (size / bids.scale[:, None])[:, :, None]
+    net = (bids.surplus - premium)[:, :, None] - bids.dependence[:, None, None] * reached
+    net = net.reshape(lots, columns * pieces)
+    sizes = np.repeat(size, pieces, axis=1)
+    order = np.argsort(-net, axis=1, kind="stable")
+    by_rank = np.take_along_axis(sizes, order, axis=1)
+    before = np.cumsum(by_rank, axis=1) - by_rank
+    taken = np.clip(bids.wanted[:, None] - before, 0.0, by_rank)
+    taken[np.take_along_axis(net, order, axis=1) < -1e-12] = 0.0
+    result = np.empty_like(taken)
+    np.put_along_axis(result, order, taken, axis=1)
+    return result.reshape(lots, columns, pieces).sum(axis=2)
+
+
+def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
+    """Clear all lots and columns at once; return H100e by lot and column, and the columns' premia.
+
+    Notes
+    -----
+    Over-demanded columns raise their premium, losers choose again (Crawford and Knoer 1981; Kelso and
+    Crawford 1982). A rise is one increment, or as many at once as change nobody's choice. Where lots
+    are within two increments of indifference, who gets what is settled for the largest joint surplus.
+    No participant moves first.
+    """
+    pieces = 1 if not bids.dependence.any() else TRANCHES
+    premium = np.zeros(len(bids.room))
+    taken = demanded(bids, premium, pieces)
+    if not _over(bids, taken).any():
+        return taken, premium
+    base = bids.surplus - bids.dependence[:, None] * bids.exposure
+    while (over := _over(bids, taken)).any():
+        premium[over] += _rise(base - premium, taken, over, increment)
+        taken = demanded(bids, premium, pieces)
+    return _settle(bids, base - premium, premium, 2 * increment), premium
+
+
+def _over(bids: Bids, taken: np.ndarray) -> np.ndarray:
+    return taken.sum(axis=0) > bids.room * (1 + 1e-9) + 1e-9
+
+
+def _rise(net: np.ndarray, taken: np.ndarray, over: np.ndarray, increment: float) -> float:
+    """Return the rise, in whole increments, up to where the first lot prefers another column."""
+    other = np.where(over, -np.inf, net).max(axis=1, initial=-np.inf)
+    margin = np.where((taken > 1e-9) & over, net - np.maximum(other, 0.0)[:, None], np.inf)
+    return max(math.floor(float(margin.min()) / increment), 1) * increment
+
+
+def _settle(bids: Bids, net: np.ndarray, premium: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return the allocation with the largest surplus among choices within `tolerance` of the best.
+
+    A lot may use a column iff it loses no more than the tolerance against its best one; columns with a
+    premium are filled first because somebody was refused there.
+    """
+    lots, columns = net.shape
+    reach = np.minimum(bids.limit, bids.wanted[:, None])
+    kth = _worst_choice(net, reach, bids.wanted)
+    pairs = np.flatnonzero(((net >= kth[:, None] - tolerance) & (net >= -tolerance)).ravel())
+    lot, column = np.divmod(pairs, columns)
+    ones = np.ones(len(pairs))
+    at = np.arange(len(pairs))
+    matrix = csr_array(
+        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])), shape=(lots + columns, len(at))
+    )
+    solution = linprog(
+        -np.maximum((net + premium).ravel()[pairs], 0.0),
+        A_ub=matrix,
+        b_ub=np.r_[bids.wanted, bids.room],
+        bounds=np.c_[np.zeros(len(pairs)), reach.ravel()[pairs]],
+        method="highs",
+    )
+    taken = np.zeros(lots * columns)
+    taken[pairs] = np.maximum(solution.x, 0.0)
+    return taken.reshape(lots, columns)
+
+
+def _worst_choice(net: np.ndarray, reach: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the net surplus of the last column each lot needs to fill its want, at least 0."""
+    order = np.argsort(-net, axis=1, kind="stable")
+    filled = np.cumsum(np.take_along_axis(reach, order, axis=1), axis=1)
+    last = np.minimum((filled < wanted[:, None] - 1e-9).sum(axis=1), net.shape[1] - 1)
+    ranked = np.take_along_axis(net, order, axis=1)
+    return np.maximum(ranked[np.arange(len(net)), last], 0.0)
+
+
+def call_auction(
+    bids: Sequence[tuple[float, float]], offers: Sequence[tuple[float, float]]
+) -> tuple[float, float, float]:
+    """Clear (price, quantity) bids and offers at one price; return quantity, lowest and highest price.
+
+    Uniform price; ties at the margin are left to the caller's rationing (sec-1, row M6).
+
+    Examples
+    --------
+    >>> call_auction([(p, 1) for p in (10, 9, 8, 7, 6, 5)], [(p, 1) for p in (3, 4, 5, 6, 7, 8)])
+    (4.0, 6, 7)
+    """
+    asked = sorted(offers)
+    wanted = sorted(bids, reverse=True)
+    i = j = 0
+    bid_left = wanted[0][1] if wanted else 0.0
+    ask_left = asked[0][1] if asked else 0.0
+    traded = 0.0
+    last_bid, last_ask = math.inf, -math.inf
+    while i < len(wanted) and j < len(asked) and wanted[i][0] >= asked[j][0]:
+        step = min(bid_left, ask_left)
+        traded += step
+        last_bid, last_ask = wanted[i][0], asked[j][0]
+        bid_left -= step
+        ask_left -= step
+        if bid_left <= 0:
+            i += 1
+            bid_left = wanted[i][1] if i < len(wanted) else 0.0
+        if ask_left <= 0:
+            j += 1
+            ask_left = asked[j][1] if j < len(asked) else 0.0
+    next_bid = wanted[i][0] if i < len(wanted) else -math.inf
+    next_ask = asked[j][0] if j < len(asked) else math.inf
+    return traded, max(last_ask, next_bid), min(last_bid, next_ask)

@@ -1,0 +1,151 @@
+"""Obligations with dates, parties and amounts: contracts, sites, loans and tranches. Frozen data."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from offtake.model.clauses import Prepayment, Ramp, TakeOrPay, Termination
+from offtake.model.months import HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Pool:
+    """Capacity of one cloud in one region with one generation of chips."""
+
+    cloud: str
+    region: str
+    chip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A seller's promise of capacity to a buyer for a term.
+
+    Prices are USD per H100e-hour of the pool's vintage; `start` and `end` are months, half open.
+    """
+
+    name: str
+    buyer: str
+    pool: Pool
+    capacity_kw: int
+    h100e_per_mw: float
+    price_usd_per_h100e_hour: float
+    signed: float
+    start: float
+    end: float
+    take_or_pay: TakeOrPay
+    prepayment: Prepayment = field(default_factory=lambda: Prepayment(amount_cents=0))
+    ramp: Ramp = field(default_factory=lambda: Ramp(months=0))
+    termination: Termination = field(default_factory=lambda: Termination(fee_months=12.0))
+    affiliate: bool = False
+    ceiling: float | None = None
+    """Buyer's recorded valuation of the contract, in units of its price (I6)."""
+    floor: float | None = None
+    """Seller's recorded reservation price (I6)."""
+    limits: tuple[float, float] | None = None
+    """Bounds that the outside options set to the price (bar-1, I7)."""
+
+    @property
+    def seller(self) -> str:
+        """The cloud that sells."""
+        return self.pool.cloud
+
+    @property
+    def h100e(self) -> float:
+        """Full capacity in H100-equivalents."""
+        return self.capacity_kw * self.h100e_per_mw / 1000
+
+    @property
+    def months(self) -> float:
+        """Length of the term."""
+        return self.end - self.start
+
+    def runs_in(self, time: float) -> bool:
+        """Whether the contract delivers at `time`; a contract from a to b delivers on [a, b)."""
+        return self.start <= time < self.end
+
+    def value_usd(self) -> float:
+        """Return the nominal value: price times capacity times hours of the whole term."""
+        return self.price_usd_per_h100e_hour * self.h100e * HOURS_PER_MONTH * self.months
+
+
+class Stage(IntEnum):
+    """Stages of a site (cap-1); `POWERED` stands ready and waits for chips."""
+
+    LOI = 0
+    LEASED = 1
+    BUILDING = 2
+    POWERED = 3
+    ENERGISED = 4
+    CANCELLED = 5
+
+
+OPEN = (Stage.LOI, Stage.LEASED, Stage.BUILDING, Stage.POWERED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One block of capacity on its way from letter of intent to energised."""
+
+    name: str
+    pool: Pool
+    capacity_kw: int
+    stage: Stage
+    opened: float
+    promised: float
+    """Month in which it is promised to be energised."""
+    landlord: str | None
+    rent_usd_per_kw_month: float
+    construction_at: float = float("inf")
+    """When the construction clock rings; known to nobody but the calendar."""
+    grid_at: float = float("inf")
+    deadline: float = float("inf")
+    """When a letter of intent lapses."""
+    equipped: bool = False
+    """Whether chips are ordered for the day it is powered."""
+    energised_at: float = float("inf")
+    first_promise: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """Project debt repaid in level monthly payments (fin-3)."""
+
+    name: str
+    lender: str
+    borrower: str
+    principal_cents: int
+    rate_per_year: float
+    start: float
+    months: int
+
+    def payment_cents(self) -> int:
+        """Return the level monthly payment.
+
+        Examples
+        --------
+        >>> loan = Loan(name="x", lender="l", borrower="b", principal_cents=345_807_98,
+        ...             rate_per_year=0.12, start=0, months=60)
+        >>> loan.payment_cents()
+        769231
+        """
+        rate = self.rate_per_year / 12
+        if rate == 0:  # the formula below is 0 / 0
+            return round(self.principal_cents / self.months)
+        return round(self.principal_cents * rate / (1 - (1 + rate) ** -self.months))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tranche:
+    """A dated, conditional promise of equity (fin-1)."""
+
+    name: str
+    investor: str
+    issuer: str
+    due: float
+    amount_cents: int
+    reduced_cents: int
+    condition: str
+    at_least: float
+    policy: str | None
+    probability: float
+    condition_name: str

@@ -1,0 +1,314 @@
+"""Events: something that is now true, and why. A closed union; only events change the books."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model.contracts import Contract, Loan, Site, Tranche
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Posting(NamedTuple):
+    """Money that moves from payer to payee."""
+
+    payer: str
+    payee: str
+    cents: int
+    label: str
+    reference: str = ""
+
+
+class Claim(NamedTuple):
+    """A change of what the issuer owes the holder, or of the holder's share in the issuer, at cost."""
+
+    holder: str
+    issuer: str
+    kind: str
+    cents: int
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event has: the thing it follows from."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered(Event):
+    """A participant or an external account enters with deposits."""
+
+    name: str
+    kind: str
+    deposits_cents: int
+    assets_cents: int = 0
+    """What it could sell, after the haircut; not on the books of others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted(Event):
+    """Money moves and claims change, in one balanced entry."""
+
+    postings: tuple[Posting, ...]
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Event):
+    """A site is opened: a letter of intent, a lease, a building plot, or one that stands already."""
+
+    site: Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced(Event):
+    """A site changes: its stage, its promise, its clocks or its order for chips."""
+
+    site: Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energised(Event):
+    """A site delivers from now on."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Event):
+    """A site is given up; its shell returns to the landlord."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellsOffered(Event):
+    """A landlord has more shells to let."""
+
+    landlord: str
+    capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved(Event):
+    """Capacity kept for the owner's own products."""
+
+    pool_index: int
+    capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed(Event):
+    """A signed-ready offer is notified to the holder of a first refusal; its capacity is in escrow."""
+
+    contract: Contract
+    holder: str
+    closes: float
+    match: Contract | None
+    """What the holder signs at the close of the window if it has chosen to match."""
+    sites: tuple[Site, ...] = ()
+    """Sites that are opened if the offer goes ahead."""
+    match_sites: tuple[Site, ...] = ()
+    """Sites that are opened if the holder matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(Event):
+    """A noticed offer does not go ahead; the escrow is released."""
+
+    contract: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed(Event):
+    """A contract is in force between its parties."""
+
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped(Event):
+    """A contract's capacity in force changes: start, ramp step."""
+
+    contract: str
+    capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended(Event):
+    """A contract has run its term."""
+
+    contract: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminated(Event):
+    """A contract ends before its term."""
+
+    contract: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed(Event):
+    """A clause above single contracts is in force."""
+
+    clause: SupplyExclusivity | FirstRefusal | RevenueShare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lapsed(Event):
+    """A clause above single contracts has ended."""
+
+    clause: SupplyExclusivity | FirstRefusal | RevenueShare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised(Event):
+    """An investor has promised a tranche."""
+
+    tranche: Tranche
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Event):
+    """A tranche has been paid, reduced or has lapsed."""
+
+    tranche: str
+    paid_cents: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed(Event):
+    """A loan is drawn; the money moves in the posting of the same cause."""
+
+    loan: Loan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enacted(Event):
+    """A policy is in force."""
+
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repealed(Event):
+    """A policy is no longer in force."""
+
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened(Event):
+    """Something dated in the scenario has happened."""
+
+    event: str
+    usage_factor: float = 1.0
+    efficiency_factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tendered(Event):
+    """A lab asks for capacity: H100e by start, months ahead."""
+
+    lab: str
+    tender: str
+    lots: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Event):
+    """A lot, or part of it, found no supplier, with the reason."""
+
+    lab: str
+    tender: str
+    start_months: int
+    h100e: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared(Event):
+    """The call auction of a region has cleared (sec-1)."""
+
+    region: str
+    price_usd_per_h100e_hour: float
+    h100e: float
+    purchases: tuple[tuple[str, int, float], ...]
+    """Lab, pool index, H100e."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served(Event):
+    """The month's demand has been served: the state of the product market that follows."""
+
+    users_million: "np.ndarray"
+    adopters_share: float
+    training_stock: "np.ndarray"
+    price_usd: "np.ndarray"
+    unserved: "np.ndarray"
+    revenue_usd: "np.ndarray"
+    load_h100e: "np.ndarray"
+    training_need_h100e: "np.ndarray"
+    delivered_h100e: "np.ndarray"
+    """By lab and cloud, spot purchases included."""
+    used_share: "np.ndarray"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Believed(Event):
+    """Beliefs after the month's news."""
+
+    growth: "np.ndarray"
+    variance: "np.ndarray"
+    need_h100e: "np.ndarray"
+    contract_price: float
+    spot_price: float
+    win_share: "np.ndarray"
+    """By lab and cloud: expected share of the lab's next awards."""
+    burn_usd: "np.ndarray"
+    """By lab: money spent beyond what comes in, a month; negative where money is earned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaulted(Event):
+    """A participant has failed: it signs nothing more; it is never removed."""
+
+    name: str
+
+
+AnyEvent = (
+    Entered
+    | Posted
+    | Opened
+    | Advanced
+    | Energised
+    | Cancelled
+    | ShellsOffered
+    | Reserved
+    | Noticed
+    | Withdrawn
+    | Signed
+    | Stepped
+    | Ended
+    | Terminated
+    | Agreed
+    | Lapsed
+    | Promised
+    | Settled
+    | Borrowed
+    | Enacted
+    | Repealed
+    | Happened
+    | Tendered
+    | Refused
+    | Cleared
+    | Served
+    | Believed
+    | Defaulted
+)

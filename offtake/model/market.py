@@ -1,0 +1,793 @@
+"""The market: a Mesa model whose month is a page of phases and whose dates stand in a calendar."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import mesa
+import numpy as np
+from mesa.time import Priority, Schedule
+
+from offtake.model.bargaining import BARGAINERS, Bargainer
+from offtake.model.books import Books
+from offtake.model.calendar import Calendar, Entry
+from offtake.model.cents import cents
+from offtake.model.chance import stream
+from offtake.model.clauses import Prepayment, TakeOrPay
+from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.demand import inference_value, training_value, worth_months
+from offtake.model.events import (
+    Advanced,
+    Agreed,
+    AnyEvent,
+    Borrowed,
+    Cancelled,
+    Claim,
+    Enacted,
+    Ended,
+    Energised,
+    Happened,
+    Lapsed,
+    Noticed,
+    Opened,
+    Posted,
+    Posting,
+    Repealed,
+    Settled,
+    Signed,
+    Stepped,
+    Withdrawn,
+)
+from offtake.model.invariants import InvariantViolation, violations
+from offtake.model.month import PHASES, new_site
+from offtake.model.months import HOURS_PER_MONTH, month_of
+from offtake.model.negotiation import Deal, Round, Table
+from offtake.model.observables import HEADLINE
+from offtake.model.opening import (
+    calibrated,
+    clauses_at,
+    date_everything,
+    opening,
+    schedule_contract,
+)
+from offtake.model.plugins import role
+from offtake.model.policies import Policy, policy
+from offtake.model.pricing import annuity
+from offtake.model.proposals import Tender
+from offtake.model.recorder import Recorder
+from offtake.model.scenario import Scenario
+from offtake.model.seeing import runway_months
+from offtake.model.setup import set_up
+from offtake.model.view import BuildOption, CloudView, LabView
+
+ROLES = {
+    "labs": "lab",
+    "clouds": "cloud",
+    "landlords": "landlord",
+    "investors": "investor",
+    "lenders": "lender",
+    "governments": "government",
+}
+SPOT_BLOCKS = 4
+"""Steps in which a lab's value curve is bid in the call auction."""
+SWITCHING_MONTHS = 36
+"""Months over which a lab spreads the cost of moving to a new cloud."""
+AT_HOME = 0.05
+"""Share of a lab's compute from which it counts as settled on a cloud."""
+INVESTING_SHARE = 0.5
+"""Share of its cash that a lab or a cloud puts into a venture at most."""
+
+__all__ = ["PHASES", "InvariantViolation", "Market"]
+
+
+class Market(mesa.Model):
+    """An AI-compute market as an ordinary Mesa model: `step()` is a month.
+
+    Parameters
+    ----------
+    scenario
+        What is given before the first month.
+    rng
+        Seed of the run, an integer: every draw is addressed by it and by its own name.
+    check
+        Whether the invariants are checked at the end of every month.
+    trace
+        Whether the table of every negotiation is kept.
+    strategies
+        Strategies by participant and port, for those that the scenario does not name.
+
+    Examples
+    --------
+    >>> import offtake as ot
+    >>> market = ot.Market(ot.load_scenario("duopoly"), rng=1)
+    >>> market.run_until(2.5)
+    >>> market.time
+    2.5
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        rng: int = 1,
+        check: bool = True,
+        trace: bool = False,
+        strategies: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(rng=int(rng))
+        self.setup = set_up(scenario, int(rng))
+        self.scenario_data = scenario
+        self.check = check
+        self.trace = trace
+        self.bargainer: Bargainer = _bargainer(scenario.negotiation.bargainer)
+        self.calendar = Calendar()
+        self.books = Books(
+            labs=self.setup.labs,
+            clouds=self.setup.clouds,
+            pools=self.setup.pools,
+            theta=self.setup.theta,
+            priority=self.setup.priority,
+            horizon=self.setup.horizon,
+        )
+        self.policies: dict[str, Policy] = {
+            name: policy(name, given) for name, given in sorted(scenario.policies.items())
+        }
+        self.participants: dict[str, Any] = {}
+        self._enter(strategies or {})
+        for event in opening(self.setup, self.books):
+            self.apply(event)
+        assert self.books.served is not None
+        self.appeal, self.conduct = calibrated(self.setup, self.books.served)
+        labs, clouds = len(self.setup.labs), len(self.setup.clouds)
+        self.told_growth: dict[int, float] = {}
+        self.burn_usd = np.zeros(labs)
+        self.signed_prices: list[tuple[float, float]] = []
+        self.awards_h100e = np.zeros((labs, clouds))
+        self.delivered_h100e = np.zeros(0)
+        self.delivered_kw = np.zeros(clouds)
+        self.used_h100e = np.zeros(0)
+        self.views: dict[str, CloudView] = {}
+        self.lab_views: dict[str, LabView] = {}
+        self.tenders: list[Tender] = []
+        self.round: Round | None = None
+        self.table: Table | None = None
+        self.site_count: dict[str, int] = {}
+        self.contract_count: dict[tuple[str, str], int] = {}
+        self.recorder = Recorder(self.setup)
+        self.datacollector = mesa.DataCollector(model_reporters=dict(HEADLINE))
+        date_everything(self.setup, self.books, self.calendar)
+        self._run_due(0.0)
+        self._wakes_at = math.inf
+        self._wake_for_next()
+        self.schedule_recurring(
+            self._tick, Schedule(interval=1.0, start=1.0), priority=Priority.LOW
+        )
+
+    def step(self) -> None:
+        """Do nothing: the month is a recurring event that closes its instant (row E2)."""
+
+    # The clock
+
+    def _tick(self) -> None:
+        if self.month > self.setup.scenario.months:
+            self.running = False
+            return
+        self._run_due(self.time)
+        for phase in PHASES:
+            phase.run(self)
+        self.datacollector.collect(self)
+        self._run_due(self.time)
+        self._wake_for_next()
+        if self.month >= self.setup.scenario.months:
+            self.running = False
+
+    def _wake(self) -> None:
+        self._wakes_at = math.inf
+        self._run_due(self.time)
+        self._wake_for_next()
+
+    def _wake_for_next(self) -> None:
+        moment = self.calendar.next_time()
+        if moment < self._wakes_at and moment > self.time and moment != math.floor(moment):
+            self._wakes_at = moment
+            self.schedule_event(self._wake, at=moment)
+        elif moment == math.floor(moment) and math.isfinite(moment) and moment < self._wakes_at:
+            self._wakes_at = math.inf  # the tick of that instant runs it
+
+    def _run_due(self, until: float) -> None:
+        while (entry := self.calendar.due(until)) is not None:
+            self._act(entry)
+
+    def _act(self, entry: Entry) -> None:
+        action, _, detail = entry.action.partition(" ")
+        getattr(self, f"_on_{action}")(entry.name, detail)
+
+    @property
+    def month(self) -> int:
+        """Months that have ended."""
+        return int(self.time)
+
+    # Changing the books
+
+    def apply(self, event: AnyEvent) -> int:
+        """Make an event true now; return its number in the journal."""
+        return self.books.apply(event, self.time)
+
+    def post(self, entry: Posted | None) -> None:
+        """Post an entry, if there is one."""
+        if entry is not None and (entry.postings or entry.claims):
+            self.apply(entry)
+
+    # What the calendar does
+
+    def _on_step(self, name: str, detail: str) -> None:
+        books = self.books
+        row = books.contracts.row.get(name)
+        if row is None or books.contracts.state[row] not in ("signed", "active"):
+            return
+        contract = books.contracts.facts[row]
+        kw = contract.ramp.steps_kw(contract.capacity_kw)[int(detail)]
+        self.apply(Stepped(contract=name, capacity_kw=kw, cause=f"contract:{name}"))
+
+    def _on_end(self, name: str, _: str) -> None:
+        row = self.books.contracts.row.get(name)
+        if row is not None and self.books.contracts.state[row] in ("signed", "active"):
+            self.apply(Ended(contract=name, cause=f"contract:{name}"))
+
+    def _on_lapse(self, name: str, _: str) -> None:
+        if self.books.sites[name].stage is Stage.LOI:
+            self.apply(Cancelled(site=name, cause="deadline of the letter of intent"))
+
+    def _on_power(self, name: str, _: str) -> None:
+        site = self.books.sites[name]
+        due = max(site.construction_at, site.grid_at)
+        if site.stage not in (Stage.BUILDING, Stage.POWERED) or due > self.time:
+            return  # cancelled, or its clock was moved
+        cause = f"site:{name}"
+        if not site.equipped or not self.energise(name, cause):
+            if site.stage is Stage.BUILDING:
+                self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
+
+    def _on_window(self, name: str, _: str) -> None:
+        notice = self.books.notices.get(name)
+        if notice is None:
+            return
+        cause = f"clause:first refusal of {notice.holder}"
+        contract, sites = notice.contract, notice.sites
+        if notice.match is not None and notice.match.seller not in self.books.failed:
+            self.apply(Withdrawn(contract=name, cause=f"{cause}, matched"))
+            contract, sites = notice.match, notice.match_sites
+        elif {contract.buyer, contract.seller} & self.books.failed:
+            self.apply(Withdrawn(contract=name, cause="default"))
+            return
+        self._sign(contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}")
+
+    def _on_agreement(self, name: str, _: str) -> None:
+        before = [c for c in self.books.clauses if self._clause_of(name, c)]
+        now = clauses_at(self.setup.scenario, name, self.time)
+        cause = f"scenario:agreements.{name}"
+        for clause in before:
+            if clause not in now:
+                self.apply(Lapsed(clause=clause, cause=cause))
+        for clause in now:
+            if clause not in before:
+                self.apply(Agreed(clause=clause, cause=cause))
+
+    def _clause_of(self, name: str, clause: Any) -> bool:
+        given = self.setup.scenario.agreements[name]
+        other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
+        return clause.lab == given.lab and other == given.cloud
+
+    def _on_tranche(self, name: str, _: str) -> None:
+        tranche = self.books.tranches[name]
+        met, why = self._condition(tranche)
+        owed = tranche.amount_cents if met else tranche.reduced_cents
+        amount = self._raise_cash(tranche.investor, owed, name)
+        cause = f"tranche:{name}, {why}"
+        if amount > 0 and tranche.issuer not in self.books.failed:
+            self.post(
+                Posted(
+                    postings=(Posting(tranche.investor, tranche.issuer, amount, "tranche", name),),
+                    claims=(Claim(tranche.investor, tranche.issuer, "equity", amount),),
+                    cause=cause,
+                )
+            )
+        outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
+        self.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
+
+    def _condition(self, tranche: Tranche) -> tuple[bool, str]:
+        match tranche.condition:
+            case "governance":
+                draw = stream(self.setup.seed, "condition", tranche.condition_name).random()
+                return draw < tranche.probability, "governance condition"
+            case "energised-mw":
+                return self._energised_mw(tranche.issuer) >= tranche.at_least, "energised MW"
+            case "revenue":
+                return self._run_rate_usd(tranche.issuer) >= tranche.at_least, "run-rate"
+            case "policy":
+                return tranche.policy in self.books.policies, f"policy {tranche.policy}"
+            case _:
+                return True, "unconditional"
+
+    def _energised_mw(self, issuer: str) -> float:
+        if issuer not in self.books.cloud_index:
+            return 0.0
+        mine = self.setup.pool_cloud == self.books.cloud_index[issuer]
+        return float(self.books.energised_kw[mine].sum()) / 1000
+
+    def _run_rate_usd(self, issuer: str) -> float:
+        assert self.books.served is not None
+        if issuer not in self.books.lab_index:
+            return 0.0
+        return 12 * float(self.books.served.revenue_usd[self.books.lab_index[issuer]])
+
+    def _raise_cash(self, investor: str, owed: int, reference: str) -> int:
+        """Sell assets for what cash does not cover; return what can be paid, cents (fin-1)."""
+        books = self.books
+        if investor in books.failed:
+            return 0
+        cash = max(books.deposits[investor], 0)
+        if books.kinds[investor] != "investor":
+            return min(owed, int(cash * INVESTING_SHARE))
+        sold = min(max(owed - cash, 0), books.assets[investor])
+        if sold > 0:
+            sale = Posting("Customers", investor, sold, "asset sale", reference)
+            self.post(Posted(postings=(sale,), cause=f"tranche:{reference}"))
+        return min(owed, cash + sold)
+
+    def _on_enact(self, name: str, _: str) -> None:
+        self.change_policy(name, True, "schedule")
+
+    def _on_repeal(self, name: str, _: str) -> None:
+        self.change_policy(name, False, "schedule")
+
+    def _on_happen(self, name: str, _: str) -> None:
+        event = self.setup.scenario.events[name]
+        self.apply(
+            Happened(
+                event=name,
+                usage_factor=1 + event.usage_shock,
+                efficiency_factor=1 + event.efficiency_shock,
+                cause=f"scenario:events.{name}",
+            )
+        )
+        if event.growth_belief_per_month is not None and event.lab is not None:
+            self.told_growth[self.books.lab_index[event.lab]] = event.growth_belief_per_month
+
+    def _on_undo(self, name: str, _: str) -> None:
+        event = self.setup.scenario.events[name]
+        self.apply(
+            Happened(
+                event=name,
+                usage_factor=1 / (1 + event.usage_shock),
+                efficiency_factor=1 / (1 + event.efficiency_shock),
+                cause=f"scenario:events.{name}",
+            )
+        )
+
+    # Policies
+
+    def policy_dates(self, name: str) -> tuple[float, float]:
+        """Return from when until when a policy is scheduled, months."""
+        given = self.setup.scenario.policies[name]
+        until = math.inf if given.until is None else month_of(self.setup.scenario.start, given.until)
+        return month_of(self.setup.scenario.start, given.effective), until
+
+    def change_policy(self, name: str, enacted: bool, cause: str) -> None:
+        """Bring a policy into force or end it; clocks that still run follow a new permitting rule."""
+        if enacted == (name in self.books.policies):
+            return
+        before = {r: self.grid_multiplier(r) for r in self.setup.scenario.regions}
+        self.apply((Enacted if enacted else Repealed)(policy=name, cause=cause))
+        for region, old in before.items():
+            new = self.grid_multiplier(region)
+            if new != old:
+                self._move_grid_clocks(region, new / old, f"policy:{name}")
+
+    def _move_grid_clocks(self, region: str, factor: float, cause: str) -> None:
+        for name in sorted(self.books.sites):
+            site = self.books.sites[name]
+            waits = site.stage is Stage.BUILDING and site.grid_at > self.time
+            if site.pool.region == region and waits:
+                grid_at = self.time + (site.grid_at - self.time) * factor
+                self.apply(Advanced(site=replace(site, grid_at=grid_at), cause=cause))
+                due = max(site.construction_at, grid_at)
+                self.calendar.add(max(due, self.time), "power", name, rank=1)
+
+    def grid_multiplier(self, region: str) -> float:
+        """Return the factor of all policies in force on the grid clock of a region."""
+        return math.prod(
+            self.policies[name].grid_multiplier(region) for name in sorted(self.books.policies)
+        )
+
+    def objection_to_build(self, cloud: str, region: str) -> str | None:
+        """Return why a cloud may not bring chips to a region now, if it may not."""
+        parent = self.setup.scenario.clouds[cloud].parent or cloud
+        for name in sorted(self.books.policies):
+            objection = self.policies[name].objection(destination=region, parent=parent)
+            if objection is not None:
+                return objection
+        return None
+
+    # Sites
+
+    def energise(self, name: str, cause: str) -> bool:
+        """Fit a powered site with chips, if policy and money allow; return whether it delivers now."""
+        site = self.books.sites[name]
+        if max(site.construction_at, site.grid_at) > self.time:
+            return False
+        cloud = site.pool.cloud
+        if cloud in self.books.failed or self.objection_to_build(cloud, site.pool.region):
+            return False
+        chip = self.setup.scenario.chips[site.pool.chip]
+        cost = cents(site.capacity_kw * chip.h100e_per_mw / 1000 * chip.price_usd_per_h100e)
+        self._borrow_for(site, cost, cause)
+        if self.books.deposits[cloud] < cost:
+            return False
+        self.post(Posted(postings=(Posting(cloud, "Suppliers", cost, "chips", name),), cause=cause))
+        self.apply(Energised(site=name, cause=cause))
+        return True
+
+    def _borrow_for(self, site: Site, cost: int, cause: str) -> None:
+        data = self.setup.scenario.clouds[site.pool.cloud]
+        lenders = sorted(set(self.setup.scenario.lenders) - self.books.failed)
+        if data.debt_share == 0 or not lenders:
+            return
+        lender = max(lenders, key=lambda name: (self.books.deposits[name], name))
+        rules = self.setup.scenario.finance
+        wanted = min(round(cost * data.debt_share), self.debt_room_cents(site.pool.cloud))
+        amount = min(wanted, max(self.books.deposits[lender], 0))
+        if amount <= 0:
+            return
+        name = f"loan for {site.name}"
+        loan = Loan(
+            name=name,
+            lender=lender,
+            borrower=site.pool.cloud,
+            principal_cents=amount,
+            rate_per_year=rules.debt_rate_per_year,
+            start=self.time,
+            months=rules.debt_term_months,
+        )
+        self.apply(Borrowed(loan=loan, cause=cause))
+        self.post(
+            Posted(
+                postings=(Posting(lender, loan.borrower, amount, "loan", name),),
+                claims=(Claim(lender, loan.borrower, "loan", amount, name),),
+                cause=cause,
+            )
+        )
+
+    def debt_room_cents(self, cloud: str) -> int:
+        """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
+        rules = self.setup.scenario.finance
+        rate = rules.debt_rate_per_year / 12
+        c = self.books.contracts
+        worth = 0.0
+        for row, contract in enumerate(c.facts):
+            if contract.seller != cloud or c.state[row] not in ("signed", "active"):
+                continue
+            left = min(c.end[row] - max(self.time, c.start[row]), rules.debt_term_months)
+            net = contract.take_or_pay.floor * c.price[row] - self.setup.running[c.pool[row]]
+            worth += max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * float(annuity(rate, max(left, 0)))
+        owed = self.books.owed(cloud, "loan")
+        return max(cents(worth / rules.dscr) - owed, 0)
+
+    # Deals
+
+    def conclude(self, deal: Deal) -> None:
+        """Sign a deal, or notify it to the holder of a first refusal."""
+        buyer, seller = self.setup.labs[deal.request.lab], self.setup.clouds[deal.cloud]
+        kw = deal.capacity_kw
+        option = deal.column.option
+        if option is not None and option.landlord is not None:
+            kw = min(kw, self.books.shells_kw[option.landlord])
+        if kw <= 0:
+            return
+        contract = self._contract(deal, buyer, kw, deal.column.pool_index, option)
+        sites = self._sites(option, kw)
+        clause = self.books.first_refusal(buyer, seller, self.time)
+        if clause is None or deal.affiliate or clause.holder in self.books.failed:
+            self._sign(contract, sites, f"tender:{buyer} {self.month}")
+            return
+        match, match_sites = self._match(deal, buyer, clause.holder, kw)
+        closes = clause.closes(self.time)
+        self.apply(
+            Noticed(
+                contract=contract,
+                holder=clause.holder,
+                closes=closes,
+                match=match,
+                sites=sites,
+                match_sites=match_sites,
+                cause=f"clause:first refusal of {clause.holder}",
+            )
+        )
+        self.calendar.add(closes, "window", contract.name)
+
+    def _contract(
+        self, deal: Deal, buyer: str, kw: int, pool_index: int, option: BuildOption | None
+    ) -> Contract:
+        pool = self.setup.pools[pool_index]
+        pair = (buyer, pool.cloud)
+        self.contract_count[pair] = self.contract_count.get(pair, 0) + 1
+        lead = math.ceil(option.lead_months) if option is not None else 0
+        start = self.time + max(deal.request.lot.start_months, lead)
+        theta = float(self.setup.theta[pool_index])
+        contract = Contract(
+            name=f"{buyer} with {pool.cloud} {self.contract_count[pair]}",
+            buyer=buyer,
+            pool=pool,
+            capacity_kw=kw,
+            h100e_per_mw=theta,
+            price_usd_per_h100e_hour=deal.price,
+            signed=self.time,
+            start=start,
+            end=start + deal.term_months,
+            take_or_pay=TakeOrPay(floor=deal.floor_share),
+            affiliate=deal.affiliate,
+            ceiling=deal.ceiling,
+            floor=deal.reservation,
+            limits=deal.limits,
+        )
+        return replace(contract, prepayment=Prepayment(amount_cents=self._prepayment(contract)))
+
+    def _prepayment(self, contract: Contract) -> int:
+        """Return the prepayment with most joint surplus: the largest iff money is dearer to the seller."""
+        scenario = self.setup.scenario
+        buyer, seller = scenario.labs[contract.buyer], scenario.clouds[contract.seller]
+        share = max(scenario.negotiation.prepayment, default=0.0)
+        if contract.affiliate or seller.discount_per_year <= buyer.discount_per_year:
+            return 0
+        year = min(contract.months, 12.0) * HOURS_PER_MONTH
+        amount = cents(
+            share * contract.take_or_pay.floor * contract.price_usd_per_h100e_hour * contract.h100e * year
+        )
+        return amount if self.books.deposits[contract.buyer] >= 2 * amount else 0
+
+    def _sites(self, option: BuildOption | None, kw: int) -> tuple[Site, ...]:
+        if option is None:
+            return ()
+        largest = int(self.setup.scenario.building.largest_site_mw * 1000)
+        parts = [largest] * (kw // largest) + ([kw % largest] if kw % largest else [])
+        return tuple(new_site(self, option, part, letter=False) for part in parts)
+
+    def _match(
+        self, deal: Deal, buyer: str, holder: str, kw: int
+    ) -> tuple[Contract | None, tuple[Site, ...]]:
+        """Return what the holder would sign: it matches iff the terms cover its own floor (B13)."""
+        assert self.table is not None
+        table = self.table
+        lot = next(i for i, r in enumerate(table.requests) if r is deal.request)
+        index = self.books.cloud_index[holder]
+        h100e = kw * float(self.setup.theta[deal.column.pool_index]) / 1000
+        offered = deal.start_price  # at the deal's own package, per reserved hour
+        for j in np.flatnonzero(table.cloud == index).tolist():
+            column = table.columns[j]
+            own_kw = math.ceil(h100e / float(table.theta[j]))
+            room = self._room_left(column.pool_index, deal, column.option)
+            if table.cost[lot, j] <= offered and 0 < own_kw <= room:
+                contract = self._contract(deal, buyer, own_kw, column.pool_index, column.option)
+                return contract, self._sites(column.option, own_kw)
+        return None, ()
+
+    def _room_left(self, pool_index: int, deal: Deal, option: BuildOption | None) -> int:
+        if option is not None:
+            left = option.room_kw
+            if option.landlord is not None:
+                left = min(left, self.books.shells_kw[option.landlord])
+            return left
+        start = self.month + deal.request.lot.start_months
+        free = self.books.free_kw()[pool_index, start:]
+        return int(free.min(initial=np.iinfo(np.int64).max))
+
+    def _sign(self, contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
+        for site in sites:
+            self._open_for(contract, site, cause)
+        self.apply(Signed(contract=contract, cause=cause))
+        amount = contract.prepayment.amount_cents
+        if amount:
+            self.post(
+                Posted(
+                    postings=(
+                        Posting(contract.buyer, contract.seller, amount, "prepayment", contract.name),
+                    ),
+                    claims=(
+                        Claim(contract.buyer, contract.seller, "prepayment", amount, contract.name),
+                    ),
+                    cause=f"contract:{contract.name}",
+                )
+            )
+        schedule_contract(self.calendar, contract, self.time)
+        labs, clouds = self.books.lab_index, self.books.cloud_index
+        self.awards_h100e[labs[contract.buyer], clouds[contract.seller]] += contract.h100e
+        if not contract.affiliate:
+            self.signed_prices.append((self._start_price(contract), contract.h100e))
+
+    def _start_price(self, contract: Contract) -> float:
+        """Return the start price of a fixed price, with the buyer's discount rate."""
+        lab = self.setup.scenario.labs[contract.buyer]
+        rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
+        decline = self.setup.rules.decline_per_month
+        both = (1 + rate) * math.exp(decline) - 1
+        level = float(annuity(both, contract.months)) * math.exp(decline)
+        return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
+
+    def _open_for(self, contract: Contract, site: Site, cause: str) -> None:
+        left = self.books.shells_kw.get(site.landlord or "", 0)
+        if site.landlord is not None and left < site.capacity_kw:
+            site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
+        self.apply(Opened(site=site, cause=f"contract:{contract.name}"))
+        _ = cause
+
+    # Numbers that several phases read
+
+    @property
+    def adopters_million(self) -> float:
+        """Users of any lab or of the outside good, million."""
+        assert self.books.served is not None
+        return self.books.served.adopters_share * self.setup.scenario.demand.potential_users_million
+
+    @property
+    def training_efficiency(self) -> float:
+        """What an H100e-month of training yields against the start (dem-7)."""
+        growth = self.setup.scenario.demand.training_efficiency_growth_per_month
+        return math.exp(growth * self.month)
+
+    @property
+    def contract_price(self) -> float:
+        """Public index of contract prices, start price, USD per H100e-hour."""
+        assert self.books.believed is not None
+        return self.books.believed.contract_price
+
+    def hours(self, month: int) -> np.ndarray:
+        """Return H100e-hours that a user asks for in a month, by lab (dem-4)."""
+        path = self.setup.usage_path
+        factor = path[min(month, len(path) - 1)] * self.books.usage_factor
+        return self.setup.hours_per_user * (factor / self.books.efficiency_factor)
+
+    def training_values(self, shares: np.ndarray) -> np.ndarray:
+        """Return v^T by lab, USD per H100e-hour (dem-9)."""
+        served, believed = self.books.served, self.books.believed
+        assert served is not None
+        assert believed is not None
+        scenario = self.setup.scenario
+        discount = np.array([scenario.labs[n].discount_per_year for n in self.setup.labs])
+        worth = worth_months(
+            believed.growth,
+            discount,
+            scenario.demand.training_decay_per_month,
+            scenario.beliefs.damping,
+        )
+        value = training_value(
+            served.revenue_usd,
+            served.training_stock,
+            shares,
+            scenario.demand.quality_return,
+            worth,
+            self.training_efficiency,
+        )
+        fixed = np.array([scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs])
+        return np.where(fixed > 0, fixed, value)
+
+    def hazard(self, lab: str) -> float:
+        """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher."""
+        rules = self.setup.scenario.finance
+        runway = self.lab_views[lab].runway_months
+        return rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
+
+    def losing_users(self, lab: str) -> float:
+        """Return the hazard of losing users that go unserved, a year (bar-2)."""
+        assert self.books.served is not None
+        demand = self.setup.scenario.demand
+        unserved = float(self.books.served.unserved[self.books.lab_index[lab]])
+        return 12 * demand.churn_per_month * min(demand.unserved_penalty * unserved, 1.0)
+
+    def promised_now_h100e(self) -> np.ndarray:
+        """Return compute that contracts deliver now, by lab and cloud, H100e."""
+        c, setup = self.books.contracts, self.setup
+        n = c.size
+        cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
+        shape = (len(setup.labs), len(setup.clouds))
+        flat = np.bincount(
+            cell, weights=c.delivered_kw[:n] * c.theta[:n], minlength=shape[0] * shape[1]
+        )
+        return flat.reshape(shape)
+
+    def exposure(self) -> np.ndarray:
+        """Return the share of each lab's present compute that comes from each cloud (pro-5)."""
+        now = self.promised_now_h100e()
+        return now / np.maximum(now.sum(axis=1, keepdims=True), 1e-9)
+
+    def allowed(self) -> np.ndarray:
+        """Return by lab and cloud whether they may sign now (I5)."""
+        setup, books = self.setup, self.books
+        allowed = ~setup.barred
+        for i, lab in enumerate(setup.labs):
+            for j, cloud in enumerate(setup.clouds):
+                if allowed[i, j]:
+                    gone = lab in books.failed or cloud in books.failed
+                    allowed[i, j] = not gone and books.forbids(lab, cloud, self.time) is None
+        return allowed
+
+    def switching(self, exposure: np.ndarray) -> np.ndarray:
+        """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
+        scenario = self.setup.scenario
+        cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
+        fixed = np.array([scenario.labs[n].value_usd_per_h100e_hour > 0 for n in self.setup.labs])
+        strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
+        return self.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
+
+    def unmet_now(self) -> np.ndarray:
+        """Return need that contracts do not meet now, by lab, H100e."""
+        served = self.books.served
+        assert served is not None
+        need = served.load_h100e + served.training_need_h100e
+        unmet = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
+        failed = np.array([name in self.books.failed for name in self.setup.labs])
+        return np.where(failed, 0.0, unmet)
+
+    def spot_bids(self, lab: int, unmet: float) -> list[tuple[float, float]]:
+        """Return (price, H100e) bids for unmet need on the curve of (dem-9): inference, then training."""
+        served = self.books.served
+        assert served is not None
+        fixed = self.setup.scenario.labs[self.setup.labs[lab]].value_usd_per_h100e_hour
+        if fixed > 0:
+            return [(fixed, unmet)]
+        load = float(served.load_h100e[lab])
+        need = load + float(served.training_need_h100e[lab])
+        met = need - unmet
+        bids = []
+        if met < load:
+            first = float(
+                inference_value(served.price_usd[lab : lab + 1], self.hours(self.month)[lab : lab + 1])[0]
+            )
+            step = (load - met) / SPOT_BLOCKS
+            for k in range(SPOT_BLOCKS):
+                middle = met + (k + 0.5) * step
+                slope = self.setup.scenario.demand.value_slope
+                bids.append((first * (1 - slope * middle / load), step))
+        training = unmet - max(load - met, 0.0)
+        if training > 0:
+            shares = served.users_million / self.adopters_million
+            bids.append((float(self.training_values(shares)[lab]), training))
+        return bids
+
+    def hhi(self) -> float:
+        """Return the Herfindahl-Hirschman index of delivered compute by cloud, in [0, 1] (row M9)."""
+        assert self.books.served is not None
+        by_cloud = [math.fsum(column) for column in self.books.served.delivered_h100e.T.tolist()]
+        total = math.fsum(by_cloud)
+        return math.fsum((x / total) ** 2 for x in by_cloud) if total > 0 else 0.0
+
+    # Looking at it
+
+    def check_invariants(self) -> None:
+        """Raise `InvariantViolation` if anything that must always hold does not (I1 to I11)."""
+        broken = violations(self)
+        if broken:
+            raise InvariantViolation(self.time, broken)
+
+    def frames(self) -> dict[str, Any]:
+        """Return the tables of the run as Polars frames: trajectories, contracts, sites, flows, events."""
+        return self.recorder.frames(self)
+
+    def _enter(self, strategies: Mapping[str, Mapping[str, Any]]) -> None:
+        for table, kind in ROLES.items():
+            entrant = role(kind)
+            for name, data in sorted(getattr(self.setup.scenario, table).items()):
+                chosen = {**data.strategies, **strategies.get(name, {})}
+                self.participants[name] = entrant(self, name=name, data=data, strategies=chosen)
+
+
+def _bargainer(name: str) -> Bargainer:
+    if name not in BARGAINERS:
+        known = ", ".join(sorted(BARGAINERS))
+        raise ValueError(f"negotiation.bargainer is {name!r}; known: {known}")
+    return BARGAINERS[name]
+
+
+def pool_name(pool: Pool) -> str:
+    """Return a pool in words."""
+    return f"{pool.cloud} {pool.region} {pool.chip}"

@@ -1,0 +1,363 @@
+"""From lots and quotes to deals: the package by joint surplus, the match by clearing, the price by bargaining.
+
+Inside, money is counted per reserved H100e-hour in start prices (`offtake.model.pricing`): what the
+buyer expects to pay, used or not. A deal's price is turned into the fixed price of its contract.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from offtake.model.bargaining import Bargainer, Match
+from offtake.model.clearing import Bids, ascend
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.pricing import annuity, expected_take, levelling
+from offtake.model.proposals import Column, Lot, Quote
+from offtake.model.view import Rules
+
+SMALLEST_KW = 500
+"""Least size of a contract, kW: smaller remainders are left for the next tender."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A lot on tender with what the institution knows of its buyer."""
+
+    lab: int
+    lot: Lot
+    impatience: float
+    """rho_l, a year (bar-2)."""
+    discount_per_year: float
+    budget_usd: float
+    """Present value of further take-or-pay that the buyer can bear (pro-6)."""
+    dependence: float
+    """psi, USD per H100e-hour (pro-5)."""
+    need_h100e: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplier:
+    """What the institution knows of a cloud that quotes."""
+
+    index: int
+    discount_per_year: float
+    impatience: float
+    """rho_c, a year (bar-2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deal:
+    """An agreement in principle between a lot and a column."""
+
+    request: Request
+    column: Column
+    cloud: int
+    capacity_kw: int
+    term_months: int
+    floor_share: float
+    price: float
+    """Fixed price of the contract, USD per H100e-hour."""
+    start_price: float
+    """The same as a start price (see `offtake.model.pricing`)."""
+    ceiling: float
+    reservation: float
+    limits: tuple[float, float]
+    affiliate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """The outcome of a month's negotiation."""
+
+    deals: tuple[Deal, ...]
+    unmet_h100e: np.ndarray
+    """By lot."""
+    reasons: tuple[str, ...]
+    """Why each lot was not served in full; empty where it was."""
+    surplus: float
+    """Joint surplus of all deals, USD an hour."""
+    optimum: float
+    """Largest joint surplus with the same eligibility (row A5); NaN when not asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Lots against columns: what the best package of each pair is worth."""
+
+    requests: tuple[Request, ...]
+    columns: tuple[Column, ...]
+    cloud: np.ndarray
+    theta: np.ndarray
+    """H100e per kW, by column."""
+    value: np.ndarray
+    """V by lot and column: expected use value less switching."""
+    cost: np.ndarray
+    """R by lot and column: what the cloud must receive."""
+    package: np.ndarray
+    """Index of the package chosen, by lot and column."""
+    use: np.ndarray
+    """Probability of use, by lot and package."""
+    room: np.ndarray
+    """H100e by lot and column."""
+    allowed: np.ndarray
+    wanted: np.ndarray
+
+
+def uses(
+    rules: Rules, values: np.ndarray, reference: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return expected use value and probability of use by lot, term and floor."""
+    years = np.maximum(rules.terms / 2, 1.0) / 12
+    deviation = rules.negotiation.value_volatility_per_year * np.sqrt(years)
+    return expected_take(
+        values[:, None, None], reference, rules.floors[None, None, :], deviation[None, :, None]
+    )
+
+
+def lay_out(
+    *,
+    rules: Rules,
+    requests: Sequence[Request],
+    quotes: Sequence[tuple[int, Quote]],
+    take: np.ndarray,
+    use: np.ndarray,
+    theta: np.ndarray,
+    allowed: np.ndarray,
+    switching: np.ndarray,
+    reference: float,
+) -> Table:
+    """Choose the package with the largest joint surplus for every pair of lot and column (rule 3).
+
+    If another package had more, both could be made better off by switching to it and adjusting the
+    price. Packages the buyer cannot bear are masked: limited cash breaks transferable utility.
+    """
+    columns = [column for _, quote in quotes for column in quote.columns]
+    cloud = np.array([index for index, quote in quotes for _ in quote.columns], dtype=np.int64)
+    lots = len(requests)
+    wanted = np.array([r.lot.h100e for r in requests])
+    bearable, wanted = _bearable(rules, requests, wanted, use, reference)
+    running = np.array([c.running for c in columns])
+    capital = np.stack([c.capital for c in columns], axis=1)
+    cost = capital + running[None, :, None, None] * use[:, None]
+    surplus = np.where(bearable[:, None], take[:, None] - cost, -np.inf)
+    flat = surplus.reshape(lots, len(columns), -1)
+    package = flat.argmax(axis=2)
+    pick = package[:, :, None]
+    value = np.take_along_axis(
+        np.broadcast_to(take.reshape(lots, 1, -1), flat.shape), pick, axis=2
+    )[:, :, 0]
+    return Table(
+        requests=tuple(requests),
+        columns=tuple(columns),
+        cloud=cloud,
+        theta=np.array([theta[c.pool_index] for c in columns]) / 1000,
+        value=value - switching[:, cloud],
+        cost=np.take_along_axis(cost.reshape(flat.shape), pick, axis=2)[:, :, 0],
+        package=package,
+        use=use.reshape(lots, -1),
+        room=np.stack([c.room_h100e for c in columns], axis=1),
+        allowed=allowed[:, cloud],
+        wanted=wanted,
+    )
+
+
+def _bearable(
+    rules: Rules, requests: Sequence[Request], wanted: np.ndarray, use: np.ndarray, reference: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which packages each buyer can bear, and how much of its want it can bear at all (pro-6).
+
+    A lab's budget is shared by its lots in proportion to what they ask.
+    """
+    asked: dict[int, float] = {}
+    for request in requests:
+        asked[request.lab] = asked.get(request.lab, 0.0) + request.lot.h100e
+    budget = np.array([r.budget_usd * r.lot.h100e / asked[r.lab] for r in requests])
+    rate = np.array([(1 + r.discount_per_year) ** (1 / 12) - 1 for r in requests])
+    level = np.array([levelling(x, rules.decline_per_month, rules.terms) for x in rate.tolist()])
+    worth = annuity(rate[:, None], rules.terms[None, :]) * level * reference * HOURS_PER_MONTH
+    per_h100e = worth[:, :, None] * rules.floors[None, None, :]
+    shortest = worth[:, 0] * 0.5
+    most = np.maximum(budget, 0.0) / np.maximum(shortest, 1e-9)
+    reduced = np.minimum(wanted, most)
+    return per_h100e * reduced[:, None, None] <= np.maximum(budget, 0.0)[:, None, None] + 1e-9, reduced
+
+
+def negotiate(
+    *,
+    rules: Rules,
+    table: Table,
+    suppliers: Sequence[Supplier],
+    exposure: np.ndarray,
+    affiliates: np.ndarray,
+    bargainer: Bargainer,
+    benchmark: bool,
+) -> Round:
+    """Match lots and columns at once and price every match (bar-1 to bar-3)."""
+    labs = np.array([r.lab for r in table.requests])
+    room = table.room.max(axis=0)
+    eligible = table.allowed & (table.room > 0)
+    surplus = np.where(eligible, table.value - table.cost, -np.inf)
+    bids = Bids(
+        surplus=surplus,
+        wanted=table.wanted,
+        room=room,
+        limit=np.minimum(table.room, table.wanted[:, None]),
+        exposure=exposure[labs][:, table.cloud],
+        dependence=np.array([r.dependence for r in table.requests]),
+        scale=np.array([max(r.need_h100e, 1.0) for r in table.requests]),
+        rank=np.array([r.rank for r in table.requests], dtype=np.uint64),
+    )
+    increment = rules.negotiation.increment_usd_per_h100e_hour
+    taken, premium = ascend(bids, increment)
+    optimum = efficient(bids) if benchmark else math.nan
+    deals = _price(rules, table, suppliers, affiliates, bargainer, bids, taken, premium, labs)
+    served = np.zeros(len(table.requests))
+    gained = 0.0
+    for (i, j), deal in deals.items():
+        h100e = deal.capacity_kw * table.theta[j]
+        served[i] += h100e
+        gained += h100e * surplus[i, j]
+    asked = np.array([r.lot.h100e for r in table.requests])
+    unmet = np.maximum(asked - served, 0.0)
+    return Round(
+        deals=tuple(deals.values()),
+        unmet_h100e=unmet,
+        reasons=tuple(
+            _reason(table, surplus, i, unmet[i], asked[i]) for i in range(len(table.requests))
+        ),
+        surplus=gained,
+        optimum=optimum,
+    )
+
+
+def _price(
+    rules: Rules,
+    table: Table,
+    suppliers: Sequence[Supplier],
+    affiliates: np.ndarray,
+    bargainer: Bargainer,
+    bids: Bids,
+    taken: np.ndarray,
+    premium: np.ndarray,
+    labs: np.ndarray,
+) -> dict[tuple[int, int], Deal]:
+    lots, columns = np.nonzero(np.floor(taken / table.theta + 1e-6) >= SMALLEST_KW)
+    if not len(lots):
+        return {}
+    spare = bids.room - taken.sum(axis=0) > 0.01 * bids.room
+    best_spare = _best_elsewhere(bids, table.cloud, spare)
+    unmet = bids.wanted - taken.sum(axis=1) > 0.01 * bids.wanted
+    excluded = _excluded(bids, table, unmet, premium)
+    patience = {s.index: s.impatience for s in suppliers}
+    match = Match(
+        ceiling=table.value[lots, columns],
+        floor=table.cost[lots, columns],
+        excluded=excluded[lots, columns],
+        alternative=best_spare[lots, columns],
+        lab_impatience=np.array([table.requests[i].impatience for i in lots.tolist()]),
+        cloud_impatience=np.array([patience[int(c)] for c in table.cloud[columns]]),
+    )
+    price, lo, hi = bargainer(match)
+    within = affiliates[labs[lots], table.cloud[columns]]
+    price = np.where(within, match.floor, price)
+    lo = np.where(within, match.floor, np.minimum(lo, price))
+    hi = np.where(within, match.ceiling, np.maximum(hi, price))
+    floors = len(rules.floors)
+    deals = {}
+    for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
+        term, phi = divmod(int(table.package[i, j]), floors)
+        request = table.requests[i]
+        share = float(rules.floors[phi])
+        committed = share + (1 - share) * float(table.use[i, table.package[i, j]])
+        rate = (1 + request.discount_per_year) ** (1 / 12) - 1
+        months = rules.terms[term]
+        scale = float(levelling(rate, rules.decline_per_month, months)) / committed
+        deals[i, j] = Deal(
+            request=request,
+            column=table.columns[j],
+            cloud=int(table.cloud[j]),
+            capacity_kw=int(taken[i, j] / table.theta[j] + 1e-6),
+            term_months=int(months),
+            floor_share=share,
+            price=float(price[k]) * scale,
+            start_price=float(price[k]) / committed,
+            ceiling=float(match.ceiling[k]) * scale,
+            reservation=float(match.floor[k]) * scale,
+            limits=(float(lo[k]) * scale, float(hi[k]) * scale),
+            affiliate=bool(within[k]),
+        )
+    return deals
+
+
+def _best_elsewhere(bids: Bids, cloud: np.ndarray, spare: np.ndarray) -> np.ndarray:
+    """Return, by lot and column, the largest surplus with spare capacity of another cloud."""
+    open_surplus = np.where(spare[None, :], bids.surplus, -np.inf)
+    result = np.full(bids.surplus.shape, -np.inf)
+    for index in np.unique(cloud):
+        others = open_surplus[:, cloud != index]
+        if others.shape[1]:
+            result[:, cloud == index] = others.max(axis=1, keepdims=True)
+    return np.where(result > 0, result, -np.inf)
+
+
+def _excluded(
+    bids: Bids, table: Table, unmet: np.ndarray, premium: np.ndarray
+) -> np.ndarray:
+    """Return W by lot and column: what the best lot left out would pay for a full column.
+
+    A lot left out gives up nothing elsewhere, so it would pay up to its own value; the cost of serving
+    it differs from the cost of serving the winner, so it is its surplus that counts.
+    """
+    margin = np.where(unmet[:, None], bids.surplus, -np.inf)
+    result = np.full(bids.surplus.shape, -np.inf)
+    for i in range(len(unmet)):
+        best = np.delete(margin, i, axis=0).max(axis=0, initial=-np.inf)
+        binds = (premium > 0) & (best > 0)
+        result[i] = np.where(binds, table.cost[i] + np.minimum(best, premium), -np.inf)
+    return result
+
+
+def _reason(table: Table, surplus: np.ndarray, i: int, unmet: float, asked: float) -> str:
+    if unmet <= 0.01 * asked:
+        return ""
+    if not table.columns or not table.allowed[i].any():
+        return "no cloud may sell to it"
+    if not (table.room[i] > 0).any():
+        return "no capacity free at that time"
+    if table.wanted[i] < asked * 0.99:
+        return "it cannot bear more take-or-pay"
+    if surplus[i].max() <= 0:
+        return "no price suits both sides"
+    return "outbid"
+
+
+def efficient(bids: Bids) -> float:
+    """Return the largest joint surplus with identical eligibility (transport LP, row A5), USD an hour."""
+    lots, columns = bids.surplus.shape
+    pairs = np.flatnonzero((bids.surplus > 0).ravel())
+    if not len(pairs):
+        return 0.0
+    lot, column = np.divmod(pairs, columns)
+    ones, at = np.ones(len(pairs)), np.arange(len(pairs))
+    matrix = csr_array(
+        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])), shape=(lots + columns, len(at))
+    )
+    solution = linprog(
+        -bids.surplus.ravel()[pairs],
+        A_ub=matrix,
+        b_ub=np.r_[bids.wanted, bids.room],
+        bounds=np.c_[np.zeros(len(pairs)), bids.limit.ravel()[pairs]],
+        method="highs",
+    )
+    return float(-solution.fun)
+
+
+def holdup(rules: Rules, lab_power: float, quasi_rent: float) -> float:
+    """Return psi, the expected hold-up loss per unit of dependence, USD per H100e-hour (pro-5)."""
+    return rules.procurement.renegotiation_per_year * (1 - lab_power) * max(quasi_rent, 0.0)
+

@@ -1,0 +1,349 @@
+"""Observables: one column each of the analyst's tables, with unit and meaning in one place."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offtake.model.contracts import OPEN, Stage
+from offtake.model.demand import damped
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.seeing import runway_months
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+IDLE_MONTHS = 3
+"""Months after which uncommitted energised capacity counts as stranded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observable:
+    """A function from the market to numbers, by the names of its index."""
+
+    name: str
+    unit: str
+    meaning: str
+    index: tuple[str, ...]
+    """What its rows are about: (), ("cloud",), ("lab",) or ("lab", "cloud")."""
+    headline: bool
+    read: Callable[["Market"], np.ndarray]
+
+
+TABLE: list[Observable] = []
+"""Every observable, in the order of this file; code, tables and reference share it."""
+
+
+def observable(
+    unit: str, *index: str, headline: bool = False
+) -> Callable[[Callable[["Market"], np.ndarray]], Callable[["Market"], np.ndarray]]:
+    """Make a function an observable; its first docstring line is the meaning."""
+
+    def add(read: Callable[["Market"], np.ndarray]) -> Callable[["Market"], np.ndarray]:
+        meaning = (read.__doc__ or "").splitlines()[0]
+        TABLE.append(
+            Observable(
+                name=read.__name__,
+                unit=unit,
+                meaning=meaning,
+                index=index,
+                headline=headline,
+                read=read,
+            )
+        )
+        return read
+
+    return add
+
+
+def _by_cloud(market: "Market", by_pool: np.ndarray) -> np.ndarray:
+    return np.bincount(market.setup.pool_cloud, weights=by_pool, minlength=len(market.setup.clouds))
+
+
+def _sums(rows: np.ndarray) -> np.ndarray:
+    return np.array([math.fsum(row) for row in rows.tolist()])
+
+
+def _shares(amounts: np.ndarray) -> np.ndarray:
+    total = math.fsum(amounts.tolist())
+    return amounts / total if total > 0 else amounts
+
+
+def _delivered(market: "Market") -> np.ndarray:
+    assert market.books.served is not None
+    return market.books.served.delivered_h100e
+
+
+@observable("share", "cloud", headline=True)
+def share_compute(market: "Market") -> np.ndarray:
+    """Share of all delivered compute, H100e, that a cloud delivers."""
+    return _shares(_sums(_delivered(market).T))
+
+
+@observable("share", "cloud", headline=True)
+def share_contracted(market: "Market") -> np.ndarray:
+    """Share of a cloud in all compute under contract for the next three years."""
+    month = market.month
+    kw = market.books.committed_kw[:, month : month + 36].mean(axis=1)
+    return _shares(_by_cloud(market, kw * market.setup.theta))
+
+
+@observable("share", "lab", headline=True)
+def share_labs(market: "Market") -> np.ndarray:
+    """Share of a lab in the revenue of all labs."""
+    assert market.books.served is not None
+    return _shares(market.books.served.revenue_usd)
+
+
+@observable("share", "lab", "cloud", headline=True)
+def dependence(market: "Market") -> np.ndarray:
+    """Share of a lab's delivered compute that comes from a cloud."""
+    delivered = _delivered(market)
+    return delivered / np.maximum(_sums(delivered), 1e-12)[:, None]
+
+
+@observable("share", "lab")
+def share_hhi_sourcing(market: "Market") -> np.ndarray:
+    """Concentration of a lab's sourcing: sum of squared dependences, 1 for a single supplier."""
+    return _sums(dependence(market) ** 2)
+
+
+@observable("share", headline=True)
+def hhi_compute(market: "Market") -> np.ndarray:
+    """Herfindahl-Hirschman index of delivered compute by cloud, from 0 to 1."""
+    return np.array([market.hhi()])
+
+
+@observable("usd_per_h100e_hour", headline=True)
+def price_contract(market: "Market") -> np.ndarray:
+    """Mean price of contracts in force between independent parties, by quantity delivered."""
+    c = market.books.contracts
+    rows = [r for r in market.books.active_rows().tolist() if not c.facts[r].affiliate]
+    weights = [float(c.delivered_kw[r] * c.theta[r]) for r in rows]
+    total = math.fsum(weights)
+    if total == 0:
+        return np.array([math.nan])
+    return np.array([math.fsum(w * c.price[r] for w, r in zip(weights, rows, strict=True)) / total])
+
+
+@observable("usd_per_h100e_hour", headline=True)
+def price_new(market: "Market") -> np.ndarray:
+    """Index of prices at which contracts have lately been signed, as start prices."""
+    return np.array([market.contract_price])
+
+
+@observable("usd_per_h100e_hour", headline=True)
+def price_spot(market: "Market") -> np.ndarray:
+    """Price of the month's call auctions, by quantity; no value in a month without trade."""
+    cleared = [c for _, c in sorted(market.books.spot.items()) if c.h100e > 0]
+    total = math.fsum(c.h100e for c in cleared)
+    if total == 0:
+        return np.array([math.nan])
+    return np.array([math.fsum(c.price_usd_per_h100e_hour * c.h100e for c in cleared) / total])
+
+
+@observable("h100e", "lab", headline=True)
+def delivered_h100e(market: "Market") -> np.ndarray:
+    """Compute delivered to a lab in the month, H100-equivalents."""
+    return _sums(_delivered(market))
+
+
+@observable("h100e", "lab")
+def need_h100e(market: "Market") -> np.ndarray:
+    """Compute a lab could use: inference load and the training its budget buys."""
+    served = market.books.served
+    assert served is not None
+    return served.load_h100e + served.training_need_h100e
+
+
+@observable("share", "lab")
+def unserved(market: "Market") -> np.ndarray:
+    """Share of a lab's inference load that went unserved in the month."""
+    assert market.books.served is not None
+    return market.books.served.unserved
+
+
+@observable("share", "lab")
+def utilisation(market: "Market") -> np.ndarray:
+    """Share of delivered compute that a lab used."""
+    assert market.books.served is not None
+    return market.books.served.used_share
+
+
+@observable("share", "cloud")
+def utilisation_energised(market: "Market") -> np.ndarray:
+    """Share of a cloud's energised capacity that was delivered or kept for its own use."""
+    energised = _by_cloud(market, market.books.energised_kw)
+    own = _by_cloud(market, market.books.own_kw)
+    return np.minimum((market.delivered_kw + own) / np.maximum(energised, 1.0), 1.0)
+
+
+@observable("share", "lab", headline=True)
+def coverage(market: "Market") -> np.ndarray:
+    """Compute under contract a year ahead over the need forecast for then."""
+    books = market.books
+    assert books.served is not None
+    assert books.believed is not None
+    grown = damped(books.believed.growth, market.setup.scenario.beliefs.damping, 12)
+    return books.covered_h100e[:, market.month + 12] / np.maximum(need_h100e(market) * np.exp(grown), 1e-9)
+
+
+@observable("mw", "cloud", headline=True)
+def energised_mw(market: "Market") -> np.ndarray:
+    """Energised capacity, MW of IT load."""
+    return _by_cloud(market, market.books.energised_kw) / 1000
+
+
+@observable("mw", "cloud")
+def pipeline_mw(market: "Market") -> np.ndarray:
+    """Capacity leased, building or powered but not energised, MW of IT load."""
+    return _stage_mw(market, set(OPEN) - {Stage.LOI})
+
+
+@observable("mw", "cloud")
+def loi_mw(market: "Market") -> np.ndarray:
+    """Capacity under letters of intent, MW of IT load."""
+    return _stage_mw(market, {Stage.LOI})
+
+
+@observable("mw", "cloud", headline=True)
+def cancelled_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far, letters of intent included, MW of IT load."""
+    return _stage_mw(market, {Stage.CANCELLED})
+
+
+def _stage_mw(market: "Market", stages: set[Stage]) -> np.ndarray:
+    total = [0] * len(market.setup.clouds)
+    for site in market.books.sites.values():
+        if site.stage in stages:
+            total[market.books.cloud_index[site.pool.cloud]] += site.capacity_kw
+    return np.array(total) / 1000
+
+
+@observable("mw", "cloud", headline=True)
+def stranded_idle_mw(market: "Market") -> np.ndarray:
+    """Energised capacity that nobody has committed to for more than three months, MW."""
+    return market.recorder.idle_mw(market, IDLE_MONTHS)
+
+
+@observable("mw", "cloud", headline=True)
+def stranded_dark_mw(market: "Market") -> np.ndarray:
+    """Capacity paid for under take-or-pay and not used in the month, MW."""
+    c = market.books.contracts
+    n = len(market.used_h100e)
+    dark = np.maximum(c.floor[:n] * market.delivered_h100e - market.used_h100e, 0) / c.theta[:n]
+    return (
+        np.bincount(
+            market.setup.pool_cloud[c.pool[:n]], weights=dark, minlength=len(market.setup.clouds)
+        )
+        / 1000
+    )
+
+
+@observable("mw", "cloud", headline=True)
+def stranded_orphan_mw(market: "Market") -> np.ndarray:
+    """Shells with power and without chips, MW of IT load."""
+    return _stage_mw(market, {Stage.POWERED})
+
+
+@observable("months", "cloud")
+def delay_months(market: "Market") -> np.ndarray:
+    """Mean delay of sites energised so far in the run against their first promise."""
+    late: list[list[float]] = [[] for _ in market.setup.clouds]
+    for name in sorted(market.books.sites):
+        site = market.books.sites[name]
+        if site.stage is Stage.ENERGISED and site.energised_at > 0:
+            late[market.books.cloud_index[site.pool.cloud]].append(site.energised_at - site.first_promise)
+    return np.array([math.fsum(x) / len(x) if x else 0.0 for x in late])
+
+
+@observable("usd", "cloud", headline=True)
+def backlog_usd(market: "Market") -> np.ndarray:
+    """Take-or-pay still to be billed under signed contracts, undiscounted."""
+    c = market.books.contracts
+    n = c.size
+    left = np.maximum(c.end[:n] - np.maximum(c.start[:n], market.time), 0.0)
+    live = np.array([s in ("signed", "active") for s in c.state], dtype=bool)
+    kw = np.array([f.capacity_kw for f in c.facts])
+    owed = np.where(live, c.floor[:n] * c.price[:n] * kw * c.theta[:n] * HOURS_PER_MONTH * left, 0.0)
+    return np.bincount(market.setup.pool_cloud[c.pool[:n]], weights=owed, minlength=len(market.setup.clouds))
+
+
+@observable("usd", "cloud", headline=True)
+def capex_usd(market: "Market") -> np.ndarray:
+    """Spent in the month on shells and chips."""
+    return _posted(market, market.setup.clouds, {"shell", "chips"}, paid=True)
+
+
+@observable("usd", "cloud", headline=True)
+def revenue_usd(market: "Market") -> np.ndarray:
+    """Received in the month for compute, contract and spot, and as revenue share."""
+    return _posted(market, market.setup.clouds, {"compute", "spot", "revenue share"}, paid=False)
+
+
+def _posted(market: "Market", names: tuple[str, ...], labels: set[str], *, paid: bool) -> np.ndarray:
+    total = dict.fromkeys(names, 0)
+    for posting in market.books.month_postings:
+        who = posting.payer if paid else posting.payee
+        if posting.label in labels and who in total:
+            total[who] += posting.cents
+    return np.array(list(total.values())) / 100
+
+
+@observable("usd", "lab", headline=True)
+def run_rate_usd(market: "Market") -> np.ndarray:
+    """Twelve times the month's revenue of a lab."""
+    assert market.books.served is not None
+    return 12 * market.books.served.revenue_usd
+
+
+@observable("usd", "lab")
+def cash_usd(market: "Market") -> np.ndarray:
+    """Deposits of a lab."""
+    return np.array([market.books.deposits[n] / 100 for n in market.setup.labs])
+
+
+@observable("months", "lab", headline=True)
+def runway_in_months(market: "Market") -> np.ndarray:
+    """Months until a lab's cash is gone at its present burn; 120 where it is not shrinking."""
+    assert market.books.believed is not None
+    return np.array(
+        [
+            runway_months(market.books.deposits[n] / 100, float(market.books.believed.burn_usd[i]))
+            for i, n in enumerate(market.setup.labs)
+        ]
+    )
+
+
+@observable("users_million", "lab")
+def users_million(market: "Market") -> np.ndarray:
+    """Users of a lab, million."""
+    assert market.books.served is not None
+    return market.books.served.users_million
+
+
+@observable("share", headline=True)
+def efficiency(market: "Market") -> np.ndarray:
+    """Joint surplus of the month's deals over the efficient allocation with the same eligibility."""
+    found = market.round
+    if found is None or math.isnan(found.optimum):
+        return np.array([math.nan])
+    return np.array([found.surplus / found.optimum if found.optimum > 0 else 1.0])
+
+
+@observable("count")
+def defaults(market: "Market") -> np.ndarray:
+    """Participants that have failed so far."""
+    return np.array([float(len(market.books.failed))])
+
+
+HEADLINE: dict[str, Callable[["Market"], object]] = {
+    "hhi_compute": lambda market: market.hhi() if market.books.served else math.nan,
+    "price_contract": lambda market: float(price_contract(market)[0]),
+    "price_new": lambda market: market.contract_price,
+    "energised_mw": lambda market: float(market.books.energised_kw.sum()) / 1000,
+    "delivered_h100e": lambda market: math.fsum(_delivered(market).ravel().tolist()),
+}
+"""Numbers of the whole market for Mesa's data collector, one a month."""

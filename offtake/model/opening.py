@@ -1,0 +1,386 @@
+"""How a market opens: the scenario's facts become the first events and the first dates."""
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from offtake.model.books import EXTERNAL, Books
+from offtake.model.calendar import Calendar
+from offtake.model.cents import cents, split
+from offtake.model.clauses import (
+    FirstRefusal,
+    Prepayment,
+    Ramp,
+    RevenueShare,
+    SupplyExclusivity,
+    TakeOrPay,
+    Termination,
+)
+from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.events import (
+    Agreed,
+    AnyEvent,
+    Believed,
+    Borrowed,
+    Claim,
+    Entered,
+    Opened,
+    Posted,
+    Promised,
+    Reserved,
+    Served,
+    ShellsOffered,
+    Signed,
+)
+from offtake.model.months import HOURS_PER_MONTH, month_of
+from offtake.model.scenario import (
+    Agreement,
+    ContractGiven,
+    Investor,
+    Participant,
+    Scenario,
+    SiteGiven,
+    TrancheGiven,
+)
+from offtake.model.setup import Setup
+from offtake.model.sites import clock, expected_lead
+
+ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
+"""Tables of participants in a scenario, in the order in which they enter."""
+
+
+def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
+    """Yield the events that make the scenario's initial state true."""
+    scenario = setup.scenario
+    for name in EXTERNAL:
+        yield Entered(name=name, kind="external", deposits_cents=0, cause="scenario")
+    for role in ROLES:
+        for name, data in sorted(getattr(scenario, role).items()):
+            yield Entered(
+                name=name,
+                kind=role[:-1],
+                deposits_cents=cents(data.cash_usd),
+                assets_cents=_sellable(data),
+                cause="scenario",
+            )
+    for name, landlord in sorted(scenario.landlords.items()):
+        kw = round(landlord.available_mw * 1000)
+        yield ShellsOffered(landlord=name, capacity_kw=kw, cause="scenario")
+    for name, given in sorted(scenario.sites.items()):
+        yield Opened(site=site(setup, name, given), cause=f"scenario:sites.{name}")
+    yield from _agreements(scenario)
+    for name, given in sorted(scenario.contracts.items()):
+        signed = contract(setup, name, given)
+        yield Signed(contract=signed, cause=f"scenario:contracts.{name}")
+        if signed.prepayment.amount_cents:
+            prepaid = Claim(signed.buyer, signed.seller, "prepayment", signed.prepayment.amount_cents, name)
+            yield Posted(postings=(), claims=(prepaid,), cause=f"scenario:contracts.{name}")
+    for name, given in sorted(scenario.tranches.items()):
+        yield Promised(tranche=tranche(scenario, name, given), cause=f"scenario:tranches.{name}")
+    yield from _debts(scenario)
+    yield from _own_use(setup, books)
+    yield _first_month(setup, books)
+    yield _first_beliefs(setup, books)
+
+
+def date_everything(setup: Setup, books: Books, calendar: Calendar) -> None:
+    """Put everything of the scenario that is dated for later into the calendar."""
+    scenario = setup.scenario
+    for name in sorted(scenario.sites):
+        schedule_site(calendar, books.sites[name])
+    for row in range(books.contracts.size):
+        schedule_contract(calendar, books.contracts.facts[row], 0.0)
+    for name in sorted(books.tranches):
+        calendar.add(max(books.tranches[name].due, 0.0), "tranche", name)
+    for name, agreement in sorted(scenario.agreements.items()):
+        for moment in _turns(scenario, agreement):
+            if moment > 0:
+                calendar.add(moment, "agreement", name, rank=4)
+    for name, policy in sorted(scenario.policies.items()):
+        until = _month(scenario, policy.until)
+        if until > 0:
+            calendar.add(max(_month(scenario, policy.effective), 0.0), "enact", name, rank=4)
+            if math.isfinite(until):
+                calendar.add(until, "repeal", name, rank=4)
+    for name, event in sorted(scenario.events.items()):
+        on = _month(scenario, event.on)
+        if on >= 0:
+            calendar.add(on, "happen", name, rank=4)
+            if event.duration_months is not None:
+                calendar.add(on + event.duration_months, "undo", name, rank=4)
+
+
+def schedule_site(calendar: Calendar, site: Site) -> None:
+    """Date the deadline and the energisation of a site."""
+    if site.stage is Stage.LOI:
+        calendar.add(max(site.deadline, 0.0), "lapse", site.name)
+    elif site.stage in (Stage.BUILDING, Stage.POWERED):
+        calendar.add(max(site.construction_at, site.grid_at), "power", site.name, rank=1)
+
+
+def schedule_contract(calendar: Calendar, contract: Contract, now: float) -> None:
+    """Date the start, the ramp steps and the end of a contract."""
+    steps = contract.ramp.steps_kw(contract.capacity_kw)
+    for k in range(len(steps)):
+        calendar.add(max(contract.start + k, now), f"step {k}", contract.name, rank=3)
+    calendar.add(contract.end, "end", contract.name, rank=2)
+
+
+def site(setup: Setup, name: str, given: SiteGiven) -> Site:
+    """Return a site of the scenario with its clocks drawn."""
+    scenario = setup.scenario
+    region = scenario.regions[given.region]
+    construction, grid = given.construction_months, given.grid_months
+    construction = region.construction_mean_months if construction is None else construction
+    grid = region.grid_mean_months if grid is None else grid
+    stage = Stage[given.stage.upper()]
+    lead = 0.0 if stage >= Stage.POWERED else expected_lead(construction, grid, region.clock_shape)
+    chip = given.chip or setup.newest_chip(lead)[0]
+    running = stage is Stage.BUILDING
+    rent = given.rent_usd_per_kw_month
+    if rent is None:
+        rent = scenario.landlords[given.landlord].rent_usd_per_kw_month if given.landlord else 0.0
+    return Site(
+        name=name,
+        pool=Pool(cloud=given.cloud, region=given.region, chip=chip),
+        capacity_kw=round(given.capacity_mw * 1000),
+        stage=stage,
+        opened=-1.0,
+        promised=lead,
+        first_promise=lead,
+        landlord=given.landlord,
+        rent_usd_per_kw_month=rent,
+        construction_at=clock(setup.seed, "construction", name, construction, region.clock_shape)
+        if running
+        else _stands(stage),
+        grid_at=clock(setup.seed, "grid", name, grid, region.clock_shape) if running else _stands(stage),
+        deadline=float(scenario.building.loi_months) if stage is Stage.LOI else math.inf,
+        equipped=stage >= Stage.BUILDING,
+        energised_at=0.0 if stage is Stage.ENERGISED else math.inf,
+    )
+
+
+def _stands(stage: Stage) -> float:
+    return 0.0 if stage >= Stage.POWERED else math.inf
+
+
+def contract(setup: Setup, name: str, given: ContractGiven) -> Contract:
+    """Return a contract of the scenario."""
+    scenario = setup.scenario
+    lab, cloud = setup.labs.index(given.lab), setup.clouds.index(given.cloud)
+    start = month_of(scenario.start, given.start)
+    return Contract(
+        name=name,
+        buyer=given.lab,
+        pool=Pool(cloud=given.cloud, region=given.region, chip=given.chip),
+        capacity_kw=round(given.capacity_mw * 1000),
+        h100e_per_mw=scenario.chips[given.chip].h100e_per_mw,
+        price_usd_per_h100e_hour=given.price_usd_per_h100e_hour,
+        signed=min(start, 0.0),
+        start=start,
+        end=month_of(scenario.start, given.end),
+        take_or_pay=TakeOrPay(floor=given.take_or_pay),
+        prepayment=Prepayment(amount_cents=cents(given.prepayment_usd)),
+        ramp=Ramp(months=given.ramp_months),
+        termination=Termination(fee_months=given.termination_months),
+        affiliate=bool(setup.affiliates[lab, cloud]),
+    )
+
+
+def tranche(scenario: Scenario, name: str, given: TrancheGiven) -> Tranche:
+    """Return a promised tranche of the scenario."""
+    return Tranche(
+        name=name,
+        investor=given.investor,
+        issuer=given.issuer,
+        due=month_of(scenario.start, given.due),
+        amount_cents=cents(given.amount_usd),
+        reduced_cents=cents(given.reduced_usd),
+        condition=given.condition,
+        at_least=given.at_least,
+        policy=given.policy,
+        probability=given.probability,
+        condition_name=given.condition_name or name,
+    )
+
+
+def clauses_at(scenario: Scenario, name: str, time: float) -> list:
+    """Return the clauses of a standing agreement that are in force at a time."""
+    given = scenario.agreements[name]
+    clauses: list = []
+    exclusive = _month(scenario, given.exclusive_until)
+    if given.exclusive_until is not None and time < exclusive:
+        clauses.append(SupplyExclusivity(lab=given.lab, holder=given.cloud, until=exclusive))
+    if given.first_refusal_from is not None:
+        since = _month(scenario, given.first_refusal_from)
+        until = _month(scenario, given.first_refusal_until)
+        if since <= time < until:
+            clauses.append(
+                FirstRefusal(
+                    lab=given.lab,
+                    holder=given.cloud,
+                    since=since,
+                    until=until,
+                    window_days=given.first_refusal_days,
+                )
+            )
+    until = _month(scenario, given.revenue_share_until)
+    if given.revenue_share > 0 and time < until:
+        clauses.append(
+            RevenueShare(lab=given.lab, cloud=given.cloud, share=given.revenue_share, until=until)
+        )
+    return clauses
+
+
+def _agreements(scenario: Scenario) -> Iterator[AnyEvent]:
+    for name in sorted(scenario.agreements):
+        for clause in clauses_at(scenario, name, 0.0):
+            yield Agreed(clause=clause, cause=f"scenario:agreements.{name}")
+
+
+def _turns(scenario: Scenario, given: Agreement) -> list[float]:
+    days = (
+        given.exclusive_until,
+        given.first_refusal_from,
+        given.first_refusal_until,
+        given.revenue_share_until,
+    )
+    return sorted({_month(scenario, day) for day in days if day is not None})
+
+
+def _month(scenario: Scenario, day: dt.date | None) -> float:
+    return math.inf if day is None else month_of(scenario.start, day)
+
+
+def _sellable(data: Participant) -> int:
+    return cents(data.assets_usd * (1 - data.haircut)) if isinstance(data, Investor) else 0
+
+
+def _debts(scenario: Scenario) -> Iterator[AnyEvent]:
+    lender = min(scenario.lenders, default=None)
+    for name, cloud in sorted(scenario.clouds.items()):
+        if cloud.debt_usd > 0 and lender is not None:
+            loan = Loan(
+                name=f"{name} at the start",
+                lender=lender,
+                borrower=name,
+                principal_cents=cents(cloud.debt_usd),
+                rate_per_year=cloud.debt_rate_per_year,
+                start=0.0,
+                months=cloud.debt_months,
+            )
+            yield Borrowed(loan=loan, cause=f"scenario:clouds.{name}")
+            owed = Claim(lender, name, "loan", loan.principal_cents, loan.name)
+            yield Posted(postings=(), claims=(owed,), cause=f"scenario:clouds.{name}")
+
+
+def _own_use(setup: Setup, books: Books) -> Iterator[AnyEvent]:
+    """Keep each cloud's own use in its pools, in proportion to what contracts leave free."""
+    for name, cloud in sorted(setup.scenario.clouds.items()):
+        pools = np.flatnonzero(setup.pool_cloud == setup.clouds.index(name))
+        free = np.maximum(books.energised_kw[pools] - books.committed_kw[pools, 0], 0)
+        kept = split(min(round(cloud.own_use_mw * 1000), int(free.sum())), free.tolist())
+        for pool, kw in zip(pools.tolist(), kept, strict=True):
+            if kw:
+                yield Reserved(pool_index=pool, capacity_kw=kw, cause=f"scenario:clouds.{name}")
+
+
+def _first_month(setup: Setup, books: Books) -> Served:
+    """Return the state of the product market before the first month."""
+    scenario = setup.scenario
+    labs = [scenario.labs[n] for n in setup.labs]
+    demand = scenario.demand
+    users = np.array([lab.users_million for lab in labs])
+    training = np.array([lab.training_h100e for lab in labs])
+    growth = scenario.beliefs.growth_per_month
+    steady = demand.training_decay_per_month + growth - demand.training_efficiency_growth_per_month
+    price = np.array([lab.price_usd_per_user_month for lab in labs])
+    return Served(
+        users_million=users,
+        adopters_share=demand.adopters_million / demand.potential_users_million,
+        training_stock=np.maximum(training, 1.0) / max(steady, 1e-3),
+        price_usd=price,
+        unserved=np.zeros(len(labs)),
+        revenue_usd=users * 1e6 * price,
+        load_h100e=load(users, setup.hours_per_user),
+        training_need_h100e=training,
+        delivered_h100e=np.zeros((len(setup.labs), len(setup.clouds))),
+        used_share=np.ones(len(labs)),
+        cause="scenario",
+    )
+
+
+def load(users_million: np.ndarray, hours_per_user: np.ndarray) -> np.ndarray:
+    """Return inference load, H100e (dem-4)."""
+    return users_million * 1e6 * hours_per_user / HOURS_PER_MONTH
+
+
+def calibrated(setup: Setup, first: Served) -> tuple[np.ndarray, np.ndarray]:
+    """Return appeal xi and conduct that make the initial state a rest point of shares and prices."""
+    demand = setup.scenario.demand
+    shares = first.users_million / demand.adopters_million
+    outside = 1 - float(np.sum(shares))
+    appeal = (
+        np.log(shares / outside)
+        - demand.quality_return * np.log(first.training_stock)
+        + demand.price_sensitivity_per_usd * first.price_usd
+        - np.log(setup.reach)
+    )
+    if demand.conduct == "bertrand":
+        return appeal, np.ones(len(shares))
+    cost = setup.hours_per_user * initial_price(setup.scenario)
+    markup = np.maximum(first.price_usd - cost, 0.0)
+    return appeal, markup * demand.price_sensitivity_per_usd * (1 - shares)
+
+
+def initial_price(scenario: Scenario) -> float:
+    """Return the capacity-weighted price of contracts in force between independent parties."""
+    weights = [
+        (c.capacity_mw * scenario.chips[c.chip].h100e_per_mw, c.price_usd_per_h100e_hour)
+        for _, c in sorted(scenario.contracts.items())
+        if c.start <= scenario.start < c.end and c.price_usd_per_h100e_hour > 0
+    ]
+    total = math.fsum(w for w, _ in weights)
+    if total == 0:
+        floors = [c.floor_usd_per_h100e_hour for c in scenario.clouds.values()]
+        return max(max(floors, default=0.0), 1.0)
+    return math.fsum(w * p for w, p in weights) / total
+
+
+def _first_beliefs(setup: Setup, books: Books) -> Believed:
+    scenario = setup.scenario
+    beliefs, first = scenario.beliefs, books.served
+    assert first is not None
+    price = initial_price(scenario)
+    count = len(setup.labs)
+    return Believed(
+        growth=np.full(count, beliefs.growth_per_month),
+        variance=np.full(count, beliefs.error_variance),
+        need_h100e=first.load_h100e + first.training_need_h100e,
+        contract_price=price,
+        spot_price=price,
+        win_share=_first_win_share(setup, books),
+        burn_usd=np.zeros(count),
+        cause="scenario",
+    )
+
+
+def _first_win_share(setup: Setup, books: Books) -> np.ndarray:
+    """Return half the present share of each cloud in a lab's compute, half its share of capacity."""
+    clouds = len(setup.clouds)
+    capacity = np.bincount(
+        setup.pool_cloud, weights=books.promised_kw[:, 24] * setup.theta, minlength=clouds
+    )
+    bought = np.zeros((len(setup.labs), clouds))
+    for row, facts in enumerate(books.contracts.facts):
+        if facts.runs_in(0.0):
+            pool = int(books.contracts.pool[row])
+            bought[books.contracts.lab[row], setup.pool_cloud[pool]] += facts.h100e
+    eligible = np.where(setup.barred, 0.0, capacity[None, :])
+    eligible = eligible / np.maximum(eligible.sum(axis=1, keepdims=True), 1e-9)
+    present = bought / np.maximum(bought.sum(axis=1, keepdims=True), 1e-9)
+    none = bought.sum(axis=1, keepdims=True) == 0
+    return np.where(none, eligible, (eligible + present) / 2)
+

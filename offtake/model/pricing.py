@@ -1,0 +1,154 @@
+"""What capacity costs and what it is worth to keep (cst-1 to cst-5): pure functions of arrays.
+
+Prices here are *start prices*: USD per H100e-hour in the first month of a term, with the market's
+believed decline after it. `levelling` turns them into the fixed price of a contract and back, so that
+terms of different length can be compared.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import ndtr
+
+from offtake.model.months import HOURS_PER_MONTH
+
+
+def recovery(rate: float, months: int) -> float:
+    """Return the capital recovery factor a month (row D10).
+
+    Examples
+    --------
+    >>> round(recovery(0.01, 60), 7)
+    0.0222444
+    """
+    return 1 / months if rate == 0 else rate / (1 - (1 + rate) ** -months)
+
+
+def full_cost(
+    *,
+    capital_usd: float,
+    life_months: int,
+    rate_per_month: float,
+    rent_usd_per_month: float,
+    running_usd_per_hour: float,
+    operations_share_per_year: float,
+    busy: float,
+) -> float:
+    """Return LRMC, USD per sold H100e-hour (cst-2); all amounts are per H100e.
+
+    Examples
+    --------
+    >>> kw = 0.700 * 1.82
+    >>> round(full_cost(capital_usd=38_000, life_months=60, rate_per_month=.01,
+    ...     rent_usd_per_month=130 * kw, running_usd_per_hour=kw * 1.14 * .06,
+    ...     operations_share_per_year=.05, busy=.85), 4)
+    1.9861
+    """
+    monthly = capital_usd * recovery(rate_per_month, life_months) + rent_usd_per_month
+    monthly += capital_usd * operations_share_per_year / 12
+    return (monthly / HOURS_PER_MONTH + running_usd_per_hour) / busy
+
+
+def betas(rate: float, payout: float, volatility: float) -> tuple[float, float]:
+    """Return the roots of the fundamental quadratic (Dixit and Pindyck 1994; rows D1, D2).
+
+    Examples
+    --------
+    >>> b1, b2 = betas(.04, .04, .2)
+    >>> round(b1 / (b1 - 1), 6), round(b2 / (b2 - 1), 6)
+    (2.0, 0.5)
+    """
+    centre = 0.5 - (rate - payout) / volatility**2
+    spread = math.sqrt(centre**2 + 2 * rate / volatility**2)
+    return centre + spread, centre - spread
+
+
+def hurdle(merchant: np.ndarray, trigger: float) -> np.ndarray:
+    """Return h: 1 for a fully contracted project, beta1/(beta1-1) for a merchant one (cst-5)."""
+    return 1 + merchant * (trigger - 1)
+
+
+def annuity(rate_per_month: np.ndarray | float, months: np.ndarray | float) -> np.ndarray:
+    """Return the present value of 1 a month for `months` months, paid at the end of each."""
+    rate = np.maximum(np.asarray(rate_per_month, dtype=float), 1e-12)
+    return (1 - (1 + rate) ** -np.asarray(months, dtype=float)) / rate
+
+
+def levelling(rate_per_month: float, decline_per_month: float, months: np.ndarray) -> np.ndarray:
+    """Return the fixed price over a term that is worth a start price of 1 with the market's decline."""
+    both = (1 + rate_per_month) * math.exp(decline_per_month) - 1
+    return annuity(both, months) * (1 + both) / annuity(rate_per_month, months) / (1 + rate_per_month)
+
+
+def expected_take(
+    value: np.ndarray, reference: float, floors: np.ndarray, deviation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return expected use value and probability of use of a reserved unit, by floor.
+
+    Parameters
+    ----------
+    value
+        Mean use value, USD per H100e-hour.
+    reference
+        Price that the use value is held against.
+    floors
+        Take-or-pay floors phi: the unit is used iff its value reaches ``(1 - phi) reference``.
+    deviation
+        Standard deviation of log value over the term. Arrays broadcast.
+
+    Notes
+    -----
+    Refusing delivery below ``(1 - phi) p`` is efficient breach (Masten and Crocker 1985; row B14).
+    Value is lognormal with the given mean.
+    """
+    threshold = np.maximum((1 - floors) * reference, 1e-12)
+    deviation = np.maximum(deviation, 1e-9)
+    d1 = (np.log(np.maximum(value, 1e-12) / threshold) + deviation**2 / 2) / deviation
+    return value * ndtr(d1), ndtr(d1 - deviation)
+
+
+def residual(
+    *,
+    price: float,
+    running: float,
+    decline_per_month: float,
+    rate_per_month: float,
+    busy: float,
+    months: np.ndarray,
+    life_months: int,
+) -> np.ndarray:
+    """Return RV(T): what a vintage earns on the market after a term, USD per H100e at its end (cst-4)."""
+    left = np.where(months % life_months == 0, 0, life_months - months % life_months)
+    start = busy * price * np.exp(-decline_per_month * months)
+    ratio = np.maximum(start, 1e-300) / max(running, 1e-12)
+    paying = np.log(np.maximum(ratio, 1.0)) / max(decline_per_month, 1e-12)
+    m = np.minimum(left, np.floor(paying))
+    both = (1 + rate_per_month) * math.exp(decline_per_month) - 1
+    income = start * annuity(both, m) - running * annuity(rate_per_month, m)
+    return HOURS_PER_MONTH * np.maximum(income, 0.0)
+
+
+def refreshed(
+    capital: float, decline_per_month: float, rate_per_month: float, months: np.ndarray, life: int
+) -> np.ndarray:
+    """Return the present value of chips over a term, replaced at the end of their life."""
+    total = np.zeros(len(months))
+    for k in range(int(months.max() // life) + 1):
+        price = capital * math.exp(-decline_per_month * k * life) * (1 + rate_per_month) ** (-k * life)
+        total += np.where(months > k * life, price, 0.0)
+    return total
+
+
+def protected(price: float, running: float, demand: float, free: float, deviation: float) -> float:
+    """Return lambda, what a free unit is worth kept back (cst-3; Littlewood 1972, row M8c).
+
+    Expected margin on the alternative sale times the probability that alternative demand exceeds what
+    is free; demand is lognormal with the given mean.
+    """
+    margin = max(price - running, 0.0)
+    if demand <= 0:
+        return 0.0
+    if free <= 0:
+        return margin
+    z = (math.log(demand / free) - deviation**2 / 2) / deviation
+    return margin * float(ndtr(z))

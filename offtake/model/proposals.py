@@ -1,0 +1,178 @@
+"""What participants may say, and the seven ports behind which their behaviour sits."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from offtake.model.view import (
+    Ask,
+    BuildOption,
+    CloudView,
+    ForecastView,
+    GovernmentView,
+    InvestorView,
+    LabView,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Part of a tender: capacity from a month on."""
+
+    start_months: int
+    h100e: float
+    value: float
+    """Mean use value over the lot, start price, USD per H100e-hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tender:
+    """A lab's request for proposals, covering the whole profile of its need (pro-3, pro-4)."""
+
+    lab: str
+    lots: tuple[Lot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One thing a cloud offers: free capacity of a pool, or capacity it would build."""
+
+    pool_index: int
+    running: float
+    """Avoidable cost, USD per H100e-hour."""
+    room_h100e: np.ndarray
+    """By lot."""
+    capital: np.ndarray
+    """What must be earned above avoidable cost, start price, shape (lots, terms, floors)."""
+    option: BuildOption | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A cloud's answer to the lots on tender."""
+
+    cloud: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSite:
+    """Open a letter of intent, or a site."""
+
+    option: BuildOption
+    capacity_kw: int
+    letter: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnToLease:
+    """Turn a letter of intent into a lease."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartBuilding:
+    """Begin construction."""
+
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equip:
+    """Order chips for the day the site is powered, or withdraw the order."""
+
+    site: str
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Give a site up."""
+
+    site: str
+    reason: str
+
+
+SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Beliefs about one's own need."""
+
+    growth_per_month: float
+    variance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fund:
+    """Put equity into a lab."""
+
+    investor: str
+    lab: str
+    usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enact:
+    """Bring a policy into force."""
+
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeal:
+    """End a policy."""
+
+    policy: str
+
+
+class Forecaster(Protocol):
+    """Port: how a lab learns (1.5)."""
+
+    def __call__(self, view: ForecastView) -> Forecast:
+        """Return beliefs after the month."""
+        ...
+
+
+class Procurer(Protocol):
+    """Port: what a lab asks for (pro-1 to pro-4)."""
+
+    def __call__(self, view: LabView) -> Tender | None:
+        """Return a tender, or nothing."""
+        ...
+
+
+class Pricer(Protocol):
+    """Port: what a cloud asks in return (cst-1 to cst-6)."""
+
+    def __call__(self, view: CloudView, ask: Ask) -> Quote:
+        """Return what it offers for the lots on tender."""
+        ...
+
+
+class Builder(Protocol):
+    """Port: what a cloud builds, leases and gives up (cap-1 to cap-6)."""
+
+    def __call__(self, view: CloudView) -> Iterable[SitePlan]:
+        """Return plans for sites."""
+        ...
+
+
+class Financier(Protocol):
+    """Port: whether an investor joins a round (fin-6)."""
+
+    def __call__(self, view: InvestorView) -> Fund | None:
+        """Return the money offered, or nothing."""
+        ...
+
+
+class Regulator(Protocol):
+    """Port: what a government enacts (1.11)."""
+
+    def __call__(self, view: GovernmentView) -> Iterable[Enact | Repeal]:
+        """Return the month's changes of policy."""
+        ...

@@ -1,0 +1,282 @@
+"""Rows of the month, kept as arrays and turned into Polars frames once, after the run."""
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offtake.model.contracts import Stage
+from offtake.model.events import Event, Posted
+from offtake.model.months import date_of
+from offtake.model.observables import TABLE
+from offtake.model.setup import Setup
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from offtake.model.market import Market
+
+
+class Recorder:
+    """Keeps one array a month for each observable; every participant every month, zeros included."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.values: dict[str, list[np.ndarray]] = {o.name: [] for o in TABLE}
+        self.idle_since: np.ndarray = np.zeros(len(setup.pools), dtype=np.int64)
+        self.deposits_at_start: int | None = None
+        self.contracts_checked = 0
+        self.state_hashes: list[str] = []
+
+    def record(self, market: "Market") -> None:
+        """Read every observable."""
+        self._watch_idle(market)
+        for item in TABLE:
+            self.values[item.name].append(np.array(item.read(market), dtype=float).ravel())
+
+    def _watch_idle(self, market: "Market") -> None:
+        free = self._idle_kw(market)
+        self.idle_since = np.where(free > 0, self.idle_since + 1, 0)
+
+    def _idle_kw(self, market: "Market") -> np.ndarray:
+        books = market.books
+        committed = books.committed_kw[:, market.month]
+        return np.maximum(books.energised_kw - books.own_kw - committed, 0)
+
+    def idle_mw(self, market: "Market", months: int) -> np.ndarray:
+        """Return by cloud what has been free for more than some months, less what spot took, MW."""
+        free = np.where(self.idle_since > months, self._idle_kw(market), 0).astype(float)
+        for cleared in market.books.spot.values():
+            for _, pool, h100e in cleared.purchases:
+                free[pool] = max(free[pool] - h100e / market.setup.theta[pool] * 1000, 0.0)
+        return (
+            np.bincount(market.setup.pool_cloud, weights=free, minlength=len(market.setup.clouds)) / 1000
+        )
+
+    def frames(self, market: "Market") -> dict[str, "pl.DataFrame"]:
+        """Return the tables of the run."""
+        import polars as pl  # at the edge only: a run that nobody tabulates does not need it
+
+        first = [pl.lit(self.setup.scenario.name).alias("scenario")]
+        first.append(pl.lit(self.setup.seed, dtype=pl.Int64).alias("seed"))
+        tables = {
+            "trajectories": self._trajectories(),
+            "contracts": pl.DataFrame(_contracts(market), schema=CONTRACTS),
+            "sites": pl.DataFrame(_sites(market), schema=SITES),
+            "flows": pl.DataFrame(_flows(market), schema=FLOWS),
+            "events": pl.DataFrame(_events(market), schema=EVENTS),
+        }
+        return {name: table.select(*first, pl.all()) for name, table in tables.items()}
+
+    def _trajectories(self) -> "pl.DataFrame":
+        import polars as pl
+
+        months = len(next(iter(self.values.values())))
+        days = [date_of(self.setup.scenario.start, m) for m in range(months)]
+        parts = []
+        for item in TABLE:
+            names, others = self._index(item.index)
+            count = len(names)
+            values = np.concatenate(self.values[item.name]) if months else np.zeros(0)
+            parts.append(
+                pl.DataFrame(
+                    {
+                        "month": np.repeat(np.arange(months, dtype=np.int64), count),
+                        "date": pl.Series(days, dtype=pl.Date).gather(
+                            np.repeat(np.arange(months, dtype=np.uint32), count)
+                        ),
+                        "observable": pl.Series([item.name]).gather(
+                            np.zeros(months * count, dtype=np.uint32)
+                        ),
+                        "name": pl.Series(names, dtype=pl.String).gather(_tile(count, months)),
+                        "other": pl.Series(others, dtype=pl.String).gather(_tile(count, months)),
+                        "value": pl.Series(values, dtype=pl.Float64).fill_nan(None),
+                        "unit": pl.Series([item.unit]).gather(np.zeros(months * count, dtype=np.uint32)),
+                    }
+                )
+            )
+        return pl.concat(parts)
+
+    def _index(self, index: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        by = {"lab": self.setup.labs, "cloud": self.setup.clouds}
+        if not index:
+            return [""], [""]
+        if len(index) == 1:
+            return list(by[index[0]]), [""] * len(by[index[0]])
+        pairs = [(a, b) for a in by[index[0]] for b in by[index[1]]]
+        return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _tile(count: int, months: int) -> np.ndarray:
+    return np.tile(np.arange(count, dtype=np.uint32), months)
+
+
+CONTRACTS = {
+    "contract": str,
+    "buyer": str,
+    "seller": str,
+    "region": str,
+    "chip": str,
+    "capacity_kw": int,
+    "h100e": float,
+    "price_usd_per_h100e_hour": float,
+    "signed_month": float,
+    "start": dt.date,
+    "end": dt.date,
+    "take_or_pay": float,
+    "prepayment_usd": float,
+    "value_usd": float,
+    "affiliate": bool,
+    "state": str,
+    "ceiling": float,
+    "floor": float,
+    "lowest": float,
+    "highest": float,
+}
+SITES = {
+    "site": str,
+    "cloud": str,
+    "region": str,
+    "chip": str,
+    "capacity_kw": int,
+    "stage": str,
+    "landlord": str,
+    "rent_usd_per_kw_month": float,
+    "opened_month": float,
+    "first_promise_month": float,
+    "promised_month": float,
+    "energised_month": float,
+}
+FLOWS = {"month": int, "payer": str, "payee": str, "label": str, "usd_cents": int, "postings": int}
+EVENTS = {
+    "event": int,
+    "month": float,
+    "date": dt.date,
+    "kind": str,
+    "actor": str,
+    "target": str,
+    "capacity_kw": int,
+    "usd_cents": int,
+    "cause": str,
+    "detail": str,
+}
+
+
+def _contracts(market: "Market") -> list[dict[str, Any]]:
+    start = market.setup.scenario.start
+    rows = []
+    for row, contract in enumerate(market.books.contracts.facts):
+        lo, hi = contract.limits or (None, None)
+        rows.append(
+            {
+                "contract": contract.name,
+                "buyer": contract.buyer,
+                "seller": contract.seller,
+                "region": contract.pool.region,
+                "chip": contract.pool.chip,
+                "capacity_kw": contract.capacity_kw,
+                "h100e": contract.h100e,
+                "price_usd_per_h100e_hour": contract.price_usd_per_h100e_hour,
+                "signed_month": contract.signed,
+                "start": date_of(start, contract.start),
+                "end": date_of(start, contract.end),
+                "take_or_pay": contract.take_or_pay.floor,
+                "prepayment_usd": contract.prepayment.amount_cents / 100,
+                "value_usd": contract.value_usd(),
+                "affiliate": contract.affiliate,
+                "state": market.books.contracts.state[row],
+                "ceiling": contract.ceiling,
+                "floor": contract.floor,
+                "lowest": lo,
+                "highest": hi,
+            }
+        )
+    return rows
+
+
+def _sites(market: "Market") -> list[dict[str, Any]]:
+    return [
+        {
+            "site": site.name,
+            "cloud": site.pool.cloud,
+            "region": site.pool.region,
+            "chip": site.pool.chip,
+            "capacity_kw": site.capacity_kw,
+            "stage": site.stage.name.lower(),
+            "landlord": site.landlord,
+            "rent_usd_per_kw_month": site.rent_usd_per_kw_month,
+            "opened_month": site.opened,
+            "first_promise_month": site.first_promise,
+            "promised_month": site.promised,
+            "energised_month": site.energised_at if site.stage is Stage.ENERGISED else None,
+        }
+        for _, site in sorted(market.books.sites.items())
+    ]
+
+
+def _flows(market: "Market") -> list[tuple[Any, ...]]:
+    """Return money by month, payer, payee and label; every posting is in one row."""
+    totals: dict[tuple[int, str, str, str], list[int]] = {}
+    for time, event in market.books.journal:
+        if isinstance(event, Posted):
+            month = max(int(-(-time // 1)) - 1, 0)
+            for posting in event.postings:
+                cell = totals.setdefault((month, posting.payer, posting.payee, posting.label), [0, 0])
+                cell[0] += posting.cents
+                cell[1] += 1
+    return [(*key, cents, count) for key, (cents, count) in sorted(totals.items())]
+
+
+QUIET = frozenset({"Posted", "Served", "Believed", "Entered"})
+"""Events whose content stands in the other tables."""
+
+
+def _events(market: "Market") -> list[dict[str, Any]]:
+    start = market.setup.scenario.start
+    rows = []
+    for number, (time, event) in enumerate(market.books.journal):
+        kind = type(event).__name__
+        if kind in QUIET:
+            continue
+        rows.append(
+            {
+                "event": number,
+                "month": float(time),
+                "date": date_of(start, time),
+                "kind": kind,
+                "cause": event.cause,
+                **_told(market, event),
+            }
+        )
+    return rows
+
+
+def _told(market: "Market", event: Event) -> dict[str, Any]:
+    """Return who, whom, how much and what else of an event."""
+    facts = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "cause"}
+    contract, site = facts.get("contract"), facts.get("site")
+    told: dict[str, Any] = {
+        "actor": facts.get("lab") or facts.get("name") or facts.get("landlord"),
+        "target": facts.get("holder") or facts.get("region") or facts.get("policy") or facts.get("event"),
+        "capacity_kw": facts.get("capacity_kw"),
+        "usd_cents": facts.get("paid_cents"),
+        "detail": facts.get("reason") or facts.get("outcome") or facts.get("tranche") or facts.get("tender"),
+    }
+    if isinstance(contract, str) and contract in market.books.contracts.row:
+        contract = market.books.contracts.facts[market.books.contracts.row[contract]]
+    if contract is not None and not isinstance(contract, str):
+        told |= {"actor": contract.buyer, "target": contract.seller, "detail": contract.name}
+        told["capacity_kw"] = facts.get("capacity_kw") or contract.capacity_kw
+    if isinstance(site, str):
+        site = market.books.sites[site]
+    if site is not None:
+        told |= {"actor": site.pool.cloud, "target": site.landlord, "capacity_kw": site.capacity_kw}
+        told["detail"] = f"{site.name}: {site.stage.name.lower()}"
+    clause = facts.get("clause")
+    if clause is not None:
+        other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
+        told |= {"actor": clause.lab, "target": other, "detail": type(clause).__name__}
+    if "h100e" in facts and told["detail"] is None:
+        told["detail"] = f"{facts['h100e']:.0f} H100e"
+    return told

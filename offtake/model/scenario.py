@@ -1,0 +1,537 @@
+"""Everything given before the first month: frozen data, every number with its unit in its name.
+
+A `Scenario` is read from TOML by `offtake.model.reading`. The classes below are the schema: the
+reference manual, the JSON Schema for editors and the messages about wrong keys are made from them.
+"""
+
+import datetime as dt
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .&'()-]{0,62}\Z")
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+Usd = Annotated[float, Field(ge=0, le=1e14)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Signed = Annotated[float, Field(ge=-1e6, le=1e6)]
+Months = Annotated[int, Field(ge=0, le=600)]
+Mw = Annotated[float, Field(gt=0, le=1e6)]
+Kind = Literal["hyperscaler", "neocloud", "captive", "self-builder"]
+StageName = Literal["loi", "leased", "building", "powered", "energised"]
+
+
+class Part(BaseModel):
+    """A table of a scenario: strict, frozen, unknown keys refused, only finite numbers."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Demand(Part):
+    """Final demand and the product market (dem-1 to dem-9)."""
+
+    potential_users_million: Positive = 5000.0
+    """Market potential M of the adoption curve, million users."""
+    adopters_million: Positive = 2000.0
+    """Users at the start, of any lab or of the outside good, million."""
+    innovation_per_year: NonNegative = 0.01
+    """Bass coefficient p, a year."""
+    imitation_per_year: NonNegative = 0.30
+    """Bass coefficient q, a year."""
+    churn_per_month: Share = 0.05
+    """Share mu of users that choose anew each month (dem-3)."""
+    quality_return: Annotated[float, Field(ge=0, le=1.5)] = 0.30
+    """Return beta of quality to the training stock (dem-2, dem-8)."""
+    price_sensitivity_per_usd: Positive = 1.5
+    """Logit price coefficient alpha, per USD a user-month."""
+    unserved_penalty: NonNegative = 2.0
+    """Utility omega lost when the whole load was unserved last month (dem-2)."""
+    usage_growth_per_month: Signed = 0.06
+    """Growth g_a of reference compute a user asks for, log points a month (dem-4)."""
+    efficiency_growth_per_month: Signed = 0.03
+    """Growth g_eta of algorithmic efficiency of inference, log points a month (dem-4)."""
+    training_efficiency_growth_per_month: Signed = 0.0
+    """Growth g_alg of what an H100e-month of training yields, log points a month (dem-7)."""
+    training_decay_per_month: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Depreciation d_K of the training stock, a month (dem-7)."""
+    price_adjustment: Share = 0.10
+    """Speed theta of the service price towards its target (dem-6)."""
+    value_slope: Share = 0.50
+    """Slope zeta of the marginal value of inference across the load (dem-9)."""
+    conduct: Literal["calibrated", "bertrand"] = "calibrated"
+    """Whether a lab's markup keeps its initial ratio to logit Bertrand-Nash, or equals it (dem-6)."""
+    quality_noise_per_month: NonNegative = 0.02
+    """Standard deviation of the monthly shock to a lab's appeal xi."""
+    quality_persistence: Share = 0.95
+    """Share of a shock to appeal that is still there a month later."""
+    usage_noise_per_month: NonNegative = 0.02
+    """Standard deviation of the common monthly shock to log usage."""
+
+
+class Beliefs(Part):
+    """Expectations (exp-1 to exp-5)."""
+
+    learning: Share = 0.20
+    """Speed lambda at which a growth belief moves to observed growth (exp-1)."""
+    damping: Annotated[float, Field(gt=0, le=1)] = 0.96
+    """Damping phi_d of projected growth, a month (exp-2)."""
+    growth_per_month: Signed = 0.05
+    """Growth of need that everybody believes at the start, log points a month."""
+    error_variance: NonNegative = 0.01
+    """Variance of one-month-ahead log forecast errors believed at the start (exp-3)."""
+    error_memory: Share = 0.90
+    """Weight of the past in the moving variance of forecast errors (exp-3)."""
+    price_reversion_per_month: NonNegative = 0.05
+    """Speed kappa at which the spot price is believed to revert to long-run cost (exp-4)."""
+    price_decline_per_year: Share = 0.25
+    """Believed decline of the long-run cost of an H100e-hour, a year."""
+    visibility: Share = 0.50
+    """Share iota of rivals' pipeline that a cloud counts (exp-5)."""
+
+
+class Procurement(Part):
+    """How labs buy (pro-1 to pro-6)."""
+
+    lots_months: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (1, 12, 24)
+    """Start of each lot of a tender, months ahead (pro-3)."""
+    threshold: Share = 0.05
+    """Gap as a share of need above which a lab tenders (pro-3)."""
+    coverage_floor: Share = 0.50
+    """Least quantile of need that a lab wants covered by contract (pro-1)."""
+    affordability: NonNegative = 3.0
+    """Multiple kappa of resources that take-or-pay obligations may reach (pro-6)."""
+    renegotiation_per_year: Share = 0.10
+    """Probability that a supplier reopens a contract, a year; enters psi (pro-5)."""
+    porting_usd_per_h100e: NonNegative = 500.0
+    """One-off cost of moving to a cloud the lab does not use yet, USD per H100e (pro-5)."""
+    margin_months: Months = 12
+    """Months of expected gross margin counted among a lab's resources (pro-6)."""
+
+
+class Negotiation(Part):
+    """The clause menu, the clearing and the price (bar-1 to bar-4)."""
+
+    terms_months: tuple[Annotated[int, Field(ge=1, le=600)], ...] = (12, 24, 36, 60, 84, 120, 180)
+    """Contract terms on the menu, months."""
+    take_or_pay: tuple[Share, ...] = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
+    """Take-or-pay floors on the menu, share of delivered capacity."""
+    prepayment: tuple[Annotated[float, Field(ge=0, le=0.5)], ...] = (0.0, 0.15, 0.25)
+    """Prepayments on the menu, share of the nominal contract value of the first year."""
+    increment_usd_per_h100e_hour: Positive = 0.02
+    """Smallest price step of the ascending clearing (bar-3)."""
+    value_volatility_per_year: Positive = 0.30
+    """Volatility sigma_V of the value of capacity; enters hurdles and take-or-pay (cst-5, cap-4)."""
+    bargainer: str = "outside-options"
+    """Rule that prices a match (bar-1, bar-4)."""
+    first_refusal_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Window of a first refusal signed during the run, days."""
+    bid_cost_usd: Usd = 0.0
+    """Cost of preparing a bid that a holder of first refusal may match (B13)."""
+    benchmark_every_months: Annotated[int, Field(ge=0, le=600)] = 6
+    """Months between two comparisons with the efficient allocation; 0 for none."""
+
+
+class Building(Part):
+    """Cost and time of capacity (cst-1 to cst-6, cap-1 to cap-7)."""
+
+    order_months: Positive = 6.0
+    """Months tau_b over which orders close the gap to desired capacity (cap-2)."""
+    merchant_share: Share = 0.30
+    """Share of the uncontracted forecast that a cloud builds for (cap-2)."""
+    loi_months: Annotated[int, Field(ge=1, le=60)] = 4
+    """Months a letter of intent stays open."""
+    shell_usd_per_kw: Positive = 11_700.0
+    """Building, mechanical and electrical plant of an owned site, USD per kW of IT load."""
+    fee_loi: Share = 0.0
+    """Fee for dropping a letter of intent, share of a year's rent."""
+    fee_leased: NonNegative = 0.5
+    """Fee for cancelling a signed lease, years of rent."""
+    fee_building: NonNegative = 1.5
+    """Fee for cancelling a site under construction, years of rent."""
+    operations_share_per_year: Share = 0.05
+    """Operation and maintenance, share of chip cost a year (U10)."""
+    server_life_months: Annotated[int, Field(ge=12, le=240)] = 66
+    """Useful life of chips and network, months."""
+    busy: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """Share of hours that merchant capacity is expected to sell."""
+    smallest_site_mw: Mw = 20.0
+    """Least size of a new site, MW of IT load."""
+    largest_site_mw: Mw = 300.0
+    """Largest size of a new site, MW of IT load; larger needs become several sites."""
+    head_start: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Share of a region's clocks that a new site still has before it: land and queue places are held."""
+
+
+class Finance(Part):
+    """Rounds, debt and solvency (fin-1 to fin-6, ins-1)."""
+
+    dscr: Annotated[float, Field(ge=1, le=10)] = 1.3
+    """Debt-service cover that lenders ask for (fin-3)."""
+    debt_term_months: Annotated[int, Field(ge=1, le=360)] = 60
+    """Term of project debt, months."""
+    debt_rate_per_year: Share = 0.11
+    """Interest on project debt, a year."""
+    base_hazard_per_month: Share = 0.001
+    """Believed monthly hazard that a lab with ample runway fails."""
+    runway_hazard: NonNegative = 0.02
+    """Added hazard a month, divided by months of runway."""
+    grace_months: Annotated[int, Field(ge=0, le=24)] = 2
+    """Months of arrears before default (ins-1)."""
+    revenue_multiple: NonNegative = 12.0
+    """Post-money valuation of a round over forward yearly revenue, at no growth (fin-6)."""
+    growth_multiple: NonNegative = 10.0
+    """Added multiple per unit of yearly growth believed (fin-6)."""
+    round_dilution: Share = 0.12
+    """Largest share of a lab sold in one round."""
+    round_interval_months: Annotated[int, Field(ge=1, le=120)] = 9
+    """Least months between two rounds of a lab."""
+    runway_target_months: Positive = 18.0
+    """Runway below which a lab looks for a round."""
+    draw_months: Positive = 24.0
+    """Months over which a lab plans to spend its cash: the funding draw of (dem-7)."""
+
+
+class Region(Part):
+    """Where sites stand: clocks and power."""
+
+    construction_mean_months: Positive
+    """Mean of the construction clock, months (cap-1)."""
+    grid_mean_months: Positive
+    """Mean of the grid clock, months (cap-1)."""
+    clock_shape: Positive = 4.0
+    """Shape of both gamma clocks (D11); 1 is exponential."""
+    power_usd_per_kwh: NonNegative
+    """Power, USD per kWh at the meter."""
+    pue: Annotated[float, Field(ge=1, le=3)]
+    """Meter power over IT power."""
+    domestic_to: str | None = None
+    """Government whose home market this is."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class Chip(Part):
+    """A generation of accelerators, with its place in the technology path (chp-1)."""
+
+    released: dt.date
+    """Day from which new sites can be fitted with it."""
+    h100e_per_mw: Positive
+    """Vintage index theta: H100-equivalents per MW of IT load."""
+    price_usd_per_h100e: Positive
+    """Accelerators, servers and network, USD per H100-equivalent."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class Participant(Part):
+    """What every participant has."""
+
+    cash_usd: Usd
+    """Deposits at the start, USD."""
+    parent: str | None = None
+    """Group it belongs to; deals within a group are priced at transfer price."""
+    home: str | None = None
+    """Home jurisdiction: the name of a government."""
+    strategies: dict[str, str] = Field(default_factory=dict)
+    """Strategy by port, where it is not the default."""
+    source: str | None = None
+    """Source of every number in the table that does not name its own."""
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class Lab(Participant):
+    """A buyer of compute that sells AI services."""
+
+    users_million: Positive
+    """Users at the start, million."""
+    price_usd_per_user_month: Positive
+    """Service price at the start, USD a user-month (imputed where the service is free)."""
+    compute_h100e_hours_per_user: Positive
+    """Inference a user asks for at the start, H100e-hours a month."""
+    training_h100e: NonNegative
+    """Compute the lab trains with at the start, H100e."""
+    training_revenue_share: NonNegative = 0.5
+    """Share rho of revenue that goes into training (dem-7)."""
+    training_funding_share: NonNegative = 0.6
+    """Share rho_f of the funding draw that goes into training (dem-7)."""
+    parent_funding_usd_per_year: Usd = 0.0
+    """Money a parent puts in each year, USD."""
+    parent_funding_growth_per_year: Signed = 0.0
+    """Growth of that money, a year."""
+    overhead_revenue_share: NonNegative = 0.25
+    """Costs other than compute, share of revenue."""
+    discount_per_year: Share = 0.12
+    """Discount rate, a year."""
+    invites: tuple[str, ...] = ()
+    """Clouds it buys from; empty for all."""
+    value_usd_per_h100e_hour: NonNegative = 0.0
+    """Fixed value of compute for the benchmark strategies; 0 to use the value curve (dem-9)."""
+    porting_usd_per_h100e_hour: dict[str, Signed] = Field(default_factory=dict)
+    """Extra cost of a cloud to this lab, USD per H100e-hour, by cloud."""
+
+
+class Cloud(Participant):
+    """A seller of compute that builds or leases sites."""
+
+    kind: Kind
+    """hyperscaler, neocloud, captive (joint venture) or self-builder."""
+    discount_per_year: Share = 0.09
+    """Cost of capital, a year."""
+    other_cash_flow_usd_per_year: Usd = 0.0
+    """Cash from other business that it may invest, USD a year."""
+    other_cash_flow_growth_per_year: Signed = 0.0
+    """Growth of that cash flow, a year."""
+    own_use_mw: NonNegative = 0.0
+    """Energised capacity kept for its own products, MW of IT load."""
+    serves: tuple[str, ...] = ()
+    """Labs it may sell to; empty for all."""
+    priority: str | None = None
+    """Lab with first call on capacity (captive and self-builder)."""
+    owners: dict[str, Share] = Field(default_factory=dict)
+    """Owners' shares of a joint venture."""
+    transfer_markup: NonNegative = 0.10
+    """Margin over full cost within a group or a venture (fin-4)."""
+    sells_surplus: bool = True
+    """Whether capacity its priority lab leaves free may be sold to others."""
+    regions: tuple[str, ...] = ()
+    """Regions where it builds; empty for all."""
+    debt_share: Share = 0.0
+    """Largest share of a project financed by debt."""
+    debt_usd: Usd = 0.0
+    """Debt at the start, USD, owed to the first lender."""
+    debt_rate_per_year: Share = 0.11
+    """Interest on that debt, a year."""
+    debt_months: Annotated[int, Field(ge=1, le=360)] = 60
+    """Months over which it is repaid."""
+    floor_usd_per_h100e_hour: NonNegative = 0.0
+    """Fixed price floor for the benchmark strategies; 0 to price by cost."""
+
+
+class Landlord(Participant):
+    """Lets shells in a region."""
+
+    region: str
+    available_mw: NonNegative
+    """Shells that can be let at the start, MW of IT load."""
+    new_mw_per_year: NonNegative = 0.0
+    """Shells that come to the market each year, MW of IT load."""
+    rent_usd_per_kw_month: Positive
+    """Rent for new leases, USD per kW of IT load a month."""
+
+
+class Investor(Participant):
+    """Puts equity into labs and ventures."""
+
+    hurdle_per_year: Share = 0.20
+    """Return it asks for, a year (fin-6)."""
+    assets_usd: Usd = 0.0
+    """Liquid assets it can sell, USD."""
+    haircut: Share = 0.10
+    """Discount when assets are sold."""
+    joins_rounds: bool = False
+    """Whether it takes part in rounds beyond its commitments."""
+
+
+class Lender(Participant):
+    """Lends existing deposits against contracted cash flow (fin-3)."""
+
+
+class Government(Participant):
+    """Enacts dated policies."""
+
+
+class Agreement(Part):
+    """A standing agreement of a lab with a cloud: clauses above single contracts."""
+
+    lab: str
+    cloud: str
+    exclusive_until: dt.date | None = None
+    """Day on which supply exclusivity ends."""
+    exclusive_scope: Literal["all"] = "all"
+    first_refusal_from: dt.date | None = None
+    first_refusal_until: dt.date | None = None
+    first_refusal_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Days the holder has to match."""
+    revenue_share: Share = 0.0
+    """Share of the lab's revenue paid to the cloud."""
+    revenue_share_until: dt.date | None = None
+    reach: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the channel-weighted market the lab may sell to (dem-2)."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class ContractGiven(Part):
+    """A capacity contract in force, or signed before the start."""
+
+    lab: str
+    cloud: str
+    region: str
+    chip: str
+    capacity_mw: Mw
+    """Full capacity, MW of IT load."""
+    price_usd_per_h100e_hour: NonNegative
+    start: dt.date
+    end: dt.date
+    take_or_pay: Share = 0.0
+    """Floor, share of delivered capacity."""
+    ramp_months: Months = 0
+    """Months over which capacity steps up evenly to its full amount."""
+    prepayment_usd: Usd = 0.0
+    """Prepaid and not yet drawn down at the start, USD."""
+    termination_months: NonNegative = 12.0
+    """Fee for leaving early, months of the take-or-pay bill."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(
+                f"a contract must end after it starts: starts {self.start}, ends {self.end}"
+            )
+        return self
+
+
+class SiteGiven(Part):
+    """A site that stands, or is in the pipeline, at the start."""
+
+    cloud: str
+    region: str
+    capacity_mw: Mw
+    """MW of IT load."""
+    stage: StageName
+    chip: str | None = None
+    """Chip it is fitted with; for a site in the pipeline the newest at energisation."""
+    landlord: str | None = None
+    """Landlord that lets it; none for an owned site."""
+    construction_months: NonNegative | None = None
+    """Mean months of construction left; the region's where not given."""
+    grid_months: NonNegative | None = None
+    """Mean months to grid power left; the region's where not given."""
+    rent_usd_per_kw_month: NonNegative | None = None
+    lease_end: dt.date | None = None
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class TrancheGiven(Part):
+    """A dated, conditional promise of equity (fin-1)."""
+
+    investor: str
+    issuer: str
+    due: dt.date
+    amount_usd: Usd
+    reduced_usd: Usd = 0.0
+    """What is paid when the condition is not met."""
+    condition: Literal["none", "governance", "energised-mw", "revenue", "policy"] = "none"
+    at_least: NonNegative = 0.0
+    """Threshold of the condition: MW energised for the issuer, or USD of run-rate."""
+    policy: str | None = None
+    """Policy that must be in force, for condition = "policy"."""
+    probability: Share = 1.0
+    """Chance that a governance condition is met when the tranche falls due."""
+    condition_name: str | None = None
+    """Name of the condition, for tranches that hang on the same one."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class PolicyGiven(Part):
+    """A dated action of a government."""
+
+    government: str
+    instrument: Literal["export-control", "permitting", "signal"]
+    effective: dt.date
+    until: dt.date | None = None
+    destinations: tuple[str, ...] = ()
+    """Regions an export control applies to."""
+    exempt_parents: tuple[str, ...] = ()
+    """Ultimate parents it does not apply to."""
+    quota_h100e_per_year: NonNegative = 0.0
+    """Chips that may still go to the destinations, H100e a year."""
+    regions: tuple[str, ...] = ()
+    """Regions a permitting policy speeds or slows."""
+    grid_multiplier: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """Factor on the mean of the grid clock of sites not yet powered."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class DatedEvent(Part):
+    """Something that happens on a known date: a shock, a piece of news, a mark on the charts."""
+
+    on: dt.date
+    what: str
+    usage_shock: Annotated[float, Field(gt=-1, le=10)] = 0.0
+    """Lasting relative change of usage by all users, for example -0.5."""
+    duration_months: Annotated[int, Field(ge=1, le=600)] | None = None
+    """Months after which the shock is undone; never where not given."""
+    growth_belief_per_month: Signed | None = None
+    """Growth of its own need that `lab` believes from then on (a plan or a forecast)."""
+    lab: str | None = None
+    efficiency_shock: Annotated[float, Field(gt=-1, le=100)] = 0.0
+    """Lasting relative rise of inference efficiency, for example 9.0 for ten times."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class Scenario(Part):
+    """A market before its first month, and what will happen to it on known dates."""
+
+    format: Literal[1]
+    name: str
+    question: str
+    extends: str | None = None
+    start: dt.date
+    months: Annotated[int, Field(ge=1, le=600)]
+    cutoff: dt.date
+    """Date its information ends; nothing dated later may stand in it."""
+    source: str | None = None
+    """Source of rules that do not name their own."""
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+    demand: Demand = Demand()
+    beliefs: Beliefs = Beliefs()
+    procurement: Procurement = Procurement()
+    negotiation: Negotiation = Negotiation()
+    building: Building = Building()
+    finance: Finance = Finance()
+    regions: dict[str, Region]
+    chips: dict[str, Chip]
+    labs: dict[str, Lab]
+    clouds: dict[str, Cloud]
+    landlords: dict[str, Landlord] = Field(default_factory=dict)
+    investors: dict[str, Investor] = Field(default_factory=dict)
+    lenders: dict[str, Lender] = Field(default_factory=dict)
+    governments: dict[str, Government] = Field(default_factory=dict)
+    agreements: dict[str, Agreement] = Field(default_factory=dict)
+    contracts: dict[str, ContractGiven] = Field(default_factory=dict)
+    sites: dict[str, SiteGiven] = Field(default_factory=dict)
+    tranches: dict[str, TrancheGiven] = Field(default_factory=dict)
+    policies: dict[str, PolicyGiven] = Field(default_factory=dict)
+    events: dict[str, DatedEvent] = Field(default_factory=dict)

@@ -1,0 +1,306 @@
+"""Making views: what each participant sees of the frozen state of the market."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offtake.model.clauses import SupplyExclusivity
+from offtake.model.contracts import OPEN, Pool, Site, Stage
+from offtake.model.demand import damped, inference_value, training_value, worth_months
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.pricing import annuity, betas
+from offtake.model.scenario import Cloud, Lab
+from offtake.model.setup import build_regions
+from offtake.model.sites import expected_lead
+from offtake.model.view import BuildOption, CloudView, LabView
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+AHEAD = 60
+"""Months that views look ahead."""
+LOOK_FOR_LAND = 2
+"""Regions in which a cloud looks for a new site at a time, the most wanted first."""
+
+
+def ahead(profile: np.ndarray, month: int) -> np.ndarray:
+    """Return the part of profiles by month that starts now, read only."""
+    part = profile[..., month : month + AHEAD + 1]
+    part.flags.writeable = False
+    return part
+
+
+def lab_views(market: "Market") -> dict[str, LabView]:
+    """Return the views of all active labs."""
+    books, setup = market.books, market.setup
+    served, believed = books.served, books.believed
+    assert served is not None
+    assert believed is not None
+    scenario, month = setup.scenario, market.month
+    shares = served.users_million / market.adopters_million
+    efficiency = market.training_efficiency
+    discount = np.array([scenario.labs[n].discount_per_year for n in setup.labs])
+    worth = worth_months(
+        believed.growth, discount, scenario.demand.training_decay_per_month, scenario.beliefs.damping
+    )
+    inference = inference_value(served.price_usd, market.hours(market.month))
+    training = training_value(
+        served.revenue_usd,
+        served.training_stock,
+        shares,
+        scenario.demand.quality_return,
+        worth,
+        efficiency,
+    )
+    obligations = obligations_usd(market, discount)
+    views = {}
+    for i, name in enumerate(setup.labs):
+        if name in books.failed:
+            continue
+        data = scenario.labs[name]
+        cash = books.deposits[name] / 100
+        margin = float(served.revenue_usd[i]) * (1 - data.overhead_revenue_share)
+        margin += parent_funding_usd(data, market.time)
+        views[name] = LabView(
+            name=name,
+            time=market.time,
+            rules=setup.rules,
+            cash_usd=cash,
+            runway_months=runway_months(cash, float(believed.burn_usd[i])),
+            resources_usd=cash
+            + committed_usd(market, name)
+            + margin * scenario.procurement.margin_months,
+            obligations_usd=float(obligations[i]),
+            need_h100e=float(served.load_h100e[i] + served.training_need_h100e[i]),
+            load_h100e=float(served.load_h100e[i]),
+            growth_per_month=float(believed.growth[i]),
+            variance=float(believed.variance[i]),
+            covered_h100e=ahead(books.covered_h100e[i], month),
+            inference_value=float(inference[i]),
+            training_value=float(training[i]),
+            fixed_value=data.value_usd_per_h100e_hour,
+            value_slope=scenario.demand.value_slope,
+            contract_price=believed.contract_price,
+            spot_price=believed.spot_price,
+            discount_per_year=data.discount_per_year,
+            invites=data.invites,
+        )
+    return views
+
+
+def parent_funding_usd(data: Lab, time: float) -> float:
+    """Return what a parent puts in this month, USD."""
+    return data.parent_funding_usd_per_year / 12 * (1 + data.parent_funding_growth_per_year) ** (time / 12)
+
+
+def other_cash_flow_usd(data: Cloud, time: float) -> float:
+    """Return the cash flow of a cloud's other business this month, USD."""
+    growth = 1 + data.other_cash_flow_growth_per_year
+    return data.other_cash_flow_usd_per_year / 12 * growth ** (time / 12)
+
+
+def runway_months(cash_usd: float, burn_usd: float) -> float:
+    """Return months until the cash is gone; 120 where it is not shrinking."""
+    return min(max(cash_usd, 0.0) / burn_usd, 120.0) if burn_usd > 0 else 120.0
+
+
+def committed_usd(market: "Market", issuer: str) -> float:
+    """Return what is promised to an issuer and not yet due, at its probability, USD."""
+    return math.fsum(
+        (t.reduced_cents + t.probability * (t.amount_cents - t.reduced_cents)) / 100
+        for _, t in sorted(market.books.tranches.items())
+        if t.issuer == issuer
+    )
+
+
+def obligations_usd(market: "Market", discount_per_year: np.ndarray) -> np.ndarray:
+    """Return the present value of take-or-pay that each lab has signed, USD."""
+    c = market.books.contracts
+    n = c.size
+    left = np.maximum(c.end[:n] - np.maximum(c.start[:n], market.time), 0.0)
+    open_rows = np.array([state in ("signed", "active") for state in c.state])
+    capacity = np.array([f.capacity_kw for f in c.facts]) * c.theta[:n] if n else np.zeros(0)
+    rate = (1 + discount_per_year[c.lab[:n]]) ** (1 / 12) - 1
+    monthly = c.floor[:n] * c.price[:n] * capacity * HOURS_PER_MONTH
+    worth = np.where(open_rows, monthly * annuity(rate, left), 0.0)
+    return np.bincount(c.lab[:n], weights=worth, minlength=len(market.setup.labs))
+
+
+def win_shares(market: "Market") -> np.ndarray:
+    """Return by lab and cloud the share of next awards expected, with exclusivity in force."""
+    books, setup = market.books, market.setup
+    assert books.believed is not None
+    shares = books.believed.win_share.copy()
+    for clause in books.clauses:
+        if isinstance(clause, SupplyExclusivity) and market.time < clause.until:
+            row = shares[books.lab_index[clause.lab]]
+            row[:] = 0.0
+            row[books.cloud_index[clause.holder]] = 1.0
+    shares[setup.barred] = 0.0
+    return shares
+
+
+def need_ahead(market: "Market") -> np.ndarray:
+    """Return each lab's need as the industry expects it, by months ahead, H100e."""
+    books, beliefs = market.books, market.setup.scenario.beliefs
+    assert books.served is not None
+    assert books.believed is not None
+    need = books.served.load_h100e + books.served.training_need_h100e
+    months = np.arange(AHEAD + 1)
+    grown = damped(books.believed.growth[:, None], beliefs.damping, months[None, :])
+    return need[:, None] * np.exp(grown)
+
+
+def cloud_views(market: "Market") -> dict[str, CloudView]:
+    """Return the views of all active clouds."""
+    books, setup = market.books, market.setup
+    scenario, month = setup.scenario, market.month
+    assert books.believed is not None
+    free = ahead(books.free_kw(), month)
+    per_kw = setup.theta / 1000
+    free_h100e = np.maximum(free, 0) * per_kw[:, None]
+    by_cloud = np.zeros((len(setup.clouds), free.shape[1]))
+    np.add.at(by_cloud, setup.pool_cloud, free_h100e)
+    uncovered = np.maximum(need_ahead(market) - ahead(books.covered_h100e, month), 0.0)
+    wins = win_shares(market)
+    expected = wins.T @ uncovered
+    total_uncovered = np.maximum(uncovered.sum(axis=0), 1.0)
+    all_free = by_cloud.sum(axis=0)
+    sites: dict[str, list[Site]] = {name: [] for name in setup.clouds}
+    for name in sorted(books.sites):
+        site = books.sites[name]
+        if site.stage in OPEN:
+            sites[site.pool.cloud].append(site)
+    idle = idle_shares(market)
+    views = {}
+    for index, name in enumerate(setup.clouds):
+        if name in books.failed:
+            continue
+        data = scenario.clouds[name]
+        pools = np.flatnonzero(setup.pool_cloud == index)
+        rate = data.discount_per_year
+        payout = scenario.beliefs.price_decline_per_year
+        b1, b2 = betas(max(rate, 1e-3), max(payout, 1e-3), setup.rules.negotiation.value_volatility_per_year)
+        seen = scenario.beliefs.visibility * (all_free - by_cloud[index])
+        options = build_options(market, index, name, tuple(sites[name]))
+        views[name] = CloudView(
+            name=name,
+            index=index,
+            time=market.time,
+            kind=data.kind,
+            rules=setup.rules,
+            spendable_usd=spendable_usd(market, name, sites[name]),
+            discount_per_year=rate,
+            transfer_markup=data.transfer_markup,
+            pools=tuple(pools.tolist()),
+            theta=per_kw[pools],
+            running=setup.running[pools],
+            free_kw=free[pools],
+            sites=tuple(sites[name]),
+            pool_of={s.name: books.pool_index[s.pool] for s in sites[name]},
+            options=options,
+            demand_h100e=expected[index],
+            rivals_h100e=seen * expected[index] / total_uncovered,
+            own_free_h100e=by_cloud[index],
+            contract_price=believed_price(market),
+            spot_price=books.believed.spot_price,
+            idle_share=float(idle[index]),
+            floor_usd_per_h100e_hour=data.floor_usd_per_h100e_hour,
+            trigger=b1 / (b1 - 1),
+            abandon=b2 / (b2 - 1),
+        )
+    return views
+
+
+def believed_price(market: "Market") -> float:
+    """Return the start price at which capacity is believed to sell (exp-4)."""
+    assert market.books.believed is not None
+    return market.books.believed.contract_price
+
+
+def idle_shares(market: "Market") -> np.ndarray:
+    """Return by cloud the share of energised capacity that is neither committed nor its own use."""
+    books, setup = market.books, market.setup
+    month = market.month
+    committed = np.minimum(books.committed_kw[:, month] + books.own_kw, books.energised_kw)
+    energised = np.bincount(setup.pool_cloud, weights=books.energised_kw, minlength=len(setup.clouds))
+    busy = np.bincount(setup.pool_cloud, weights=committed, minlength=len(setup.clouds))
+    return 1 - busy / np.maximum(energised, 1.0)
+
+
+def site_cost_usd(market: "Market", site: Site) -> float:
+    """Return what a site still costs until it is energised, USD."""
+    scenario = market.setup.scenario
+    chip = scenario.chips[site.pool.chip]
+    cost = site.capacity_kw * chip.h100e_per_mw / 1000 * chip.price_usd_per_h100e
+    if site.landlord is None and site.stage in (Stage.LOI, Stage.LEASED):
+        cost += site.capacity_kw * scenario.building.shell_usd_per_kw
+    return cost
+
+
+def spendable_usd(market: "Market", name: str, sites: list[Site]) -> float:
+    """Return cash and a year's other cash flow, less what the firm pipeline still costs in equity."""
+    data = market.setup.scenario.clouds[name]
+    other = other_cash_flow_usd(data, market.time) * 12
+    firm = math.fsum(site_cost_usd(market, s) for s in sites if s.stage is not Stage.LOI)
+    cash = market.books.deposits[name] / 100
+    return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
+
+
+def build_options(
+    market: "Market", index: int, name: str, sites: tuple[Site, ...]
+) -> tuple[BuildOption, ...]:
+    """Return where a cloud could build now, the most wanted region first."""
+    setup, scenario = market.setup, market.setup.scenario
+    data = scenario.clouds[name]
+    spend = spendable_usd(market, name, list(sites))
+    options = []
+    for region_name in build_regions(scenario, name):
+        if market.objection_to_build(name, region_name) is not None:
+            continue
+        region = scenario.regions[region_name]
+        head = scenario.building.head_start
+        lead = expected_lead(
+            region.construction_mean_months * head,
+            region.grid_mean_months * head * market.grid_multiplier(region_name),
+            region.clock_shape,
+        )
+        chip_name, chip = setup.newest_chip(market.time + lead)
+        landlord = landlord_with_shells(market, region_name)
+        shell = 0.0 if landlord else scenario.building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
+        per_kw = (chip.price_usd_per_h100e + shell) * chip.h100e_per_mw / 1000
+        room = max(int(spend / (per_kw * (1 - data.debt_share))), 0)
+        if landlord:
+            room = min(room, market.books.shells_kw[landlord])
+        pool = Pool(cloud=name, region=region_name, chip=chip_name)
+        options.append(
+            BuildOption(
+                pool=pool,
+                pool_index=market.books.pool_index[pool],
+                h100e_per_mw=chip.h100e_per_mw,
+                lead_months=lead,
+                chips_usd_per_h100e=chip.price_usd_per_h100e,
+                shell_usd_per_h100e=shell,
+                running_usd_per_h100e_hour=setup.running_cost(region, chip),
+                landlord=landlord,
+                rent_usd_per_kw_month=scenario.landlords[landlord].rent_usd_per_kw_month
+                if landlord
+                else 0.0,
+                room_kw=room,
+            )
+        )
+        if len(options) == LOOK_FOR_LAND:
+            break
+    return tuple(options)
+
+
+def landlord_with_shells(market: "Market", region: str) -> str | None:
+    """Return the landlord of a region with most shells to let, if any has a site's worth."""
+    least = market.setup.scenario.building.smallest_site_mw * 1000
+    letting = [
+        (-market.books.shells_kw.get(name, 0), name)
+        for name, data in sorted(market.setup.scenario.landlords.items())
+        if data.region == region and market.books.shells_kw.get(name, 0) >= least
+    ]
+    return min(letting)[1] if letting else None

@@ -1,0 +1,193 @@
+"""Constants of one market, taken from its scenario once: names in order, pools, costs, paths of chance."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from offtake.model.chance import stream
+from offtake.model.contracts import Pool
+from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
+from offtake.model.scenario import Chip, Region, Scenario
+from offtake.model.view import Rules
+
+LONGEST_ROOM = 36
+"""Months that profiles reach beyond the horizon and the longest term."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What does not change during a run. Names are sorted, so the order of a file cannot matter."""
+
+    scenario: Scenario
+    seed: int
+    labs: tuple[str, ...]
+    clouds: tuple[str, ...]
+    pools: tuple[Pool, ...]
+    theta: np.ndarray
+    """H100e per MW, by pool."""
+    running: np.ndarray
+    """Power and operation, USD per H100e-hour, by pool (cst-1)."""
+    pool_cloud: np.ndarray
+    priority: np.ndarray
+    """Lab with first call on each pool, -1 for none."""
+    chips: tuple[tuple[str, Chip, float], ...]
+    """Generations with the month of release, oldest first."""
+    horizon: int
+    rules: Rules
+    hours_per_user: np.ndarray
+    reach: np.ndarray
+    usage_path: np.ndarray
+    """Common factor on usage from growth, efficiency and chance, by month (dem-4)."""
+    appeal_path: np.ndarray
+    """Shocks to appeal, by month and lab."""
+    affiliates: np.ndarray
+    """Whether lab and cloud belong to one group or venture, by lab and cloud."""
+    barred: np.ndarray
+    """Whether the scenario rules a pair out, by lab and cloud."""
+    porting: np.ndarray
+    """Extra cost of a cloud to a lab, USD per H100e-hour, by lab and cloud."""
+
+    def newest_chip(self, month: float) -> tuple[str, Chip]:
+        """Return the newest generation that can be fitted in a month."""
+        released = [c for c in self.chips if c[2] <= month] or [self.chips[0]]
+        return released[-1][0], released[-1][1]
+
+    def running_cost(self, region: Region, chip: Chip) -> float:
+        """Return avoidable cost, USD per H100e-hour: power at the meter and operation (cst-1)."""
+        kw_per_h100e = 1000 / chip.h100e_per_mw
+        operations = self.scenario.building.operations_share_per_year * chip.price_usd_per_h100e
+        return running_cost(region, kw_per_h100e, operations)
+
+
+def running_cost(region: Region, kw_per_h100e: float, operations_usd_per_year: float) -> float:
+    """Return power and operation of one H100e, USD an hour."""
+    power = kw_per_h100e * region.pue * region.power_usd_per_kwh
+    return power + operations_usd_per_year / (12 * HOURS_PER_MONTH)
+
+
+def set_up(scenario: Scenario, seed: int) -> Setup:
+    """Return the constants of a market."""
+    labs, clouds = tuple(sorted(scenario.labs)), tuple(sorted(scenario.clouds))
+    chips = tuple(
+        sorted(
+            ((n, c, month_of(scenario.start, c.released)) for n, c in scenario.chips.items()),
+            key=lambda item: (item[2], item[0]),
+        )
+    )
+    pools = tuple(sorted(_pools(scenario)))
+    regions, generations = scenario.regions, scenario.chips
+    operations = scenario.building.operations_share_per_year
+    lab_at = {name: i for i, name in enumerate(labs)}
+    return Setup(
+        scenario=scenario,
+        seed=seed,
+        labs=labs,
+        clouds=clouds,
+        pools=pools,
+        theta=np.array([generations[p.chip].h100e_per_mw for p in pools]),
+        running=np.array(
+            [
+                running_cost(
+                    regions[p.region],
+                    1000 / generations[p.chip].h100e_per_mw,
+                    operations * generations[p.chip].price_usd_per_h100e,
+                )
+                for p in pools
+            ]
+        ),
+        pool_cloud=np.array([clouds.index(p.cloud) for p in pools]),
+        priority=np.array([lab_at.get(scenario.clouds[p.cloud].priority or "", -1) for p in pools]),
+        chips=chips,
+        horizon=scenario.months + max(scenario.negotiation.terms_months) + LONGEST_ROOM,
+        rules=_rules(scenario),
+        hours_per_user=np.array([scenario.labs[n].compute_h100e_hours_per_user for n in labs]),
+        reach=np.array([_reach(scenario, n) for n in labs]),
+        usage_path=_usage_path(scenario, seed),
+        appeal_path=_appeal_path(scenario, seed, labs),
+        affiliates=np.array([[_affiliated(scenario, n, c) for c in clouds] for n in labs]),
+        barred=np.array([[_barred(scenario, n, c) for c in clouds] for n in labs]),
+        porting=np.array(
+            [[scenario.labs[n].porting_usd_per_h100e_hour.get(c, 0.0) for c in clouds] for n in labs]
+        ),
+    )
+
+
+def build_regions(scenario: Scenario, cloud: str) -> tuple[str, ...]:
+    """Return where a cloud builds, most wanted first: as given, or where it stands already."""
+    given = scenario.clouds[cloud].regions
+    if given:
+        return given
+    stood = {s.region: None for s in scenario.sites.values() if s.cloud == cloud}
+    return tuple(sorted(stood)) or tuple(sorted(scenario.regions))
+
+
+def _pools(scenario: Scenario) -> set[Pool]:
+    pools = {
+        Pool(cloud=c, region=r, chip=chip)
+        for c in scenario.clouds
+        for r in build_regions(scenario, c)
+        for chip in scenario.chips
+    }
+    for site in scenario.sites.values():
+        pools |= {Pool(cloud=site.cloud, region=site.region, chip=chip) for chip in scenario.chips}
+    return pools | {
+        Pool(cloud=c.cloud, region=c.region, chip=c.chip) for c in scenario.contracts.values()
+    }
+
+
+def _rules(scenario: Scenario) -> Rules:
+    return Rules(
+        beliefs=scenario.beliefs,
+        procurement=scenario.procurement,
+        negotiation=scenario.negotiation,
+        building=scenario.building,
+        finance=scenario.finance,
+        terms=np.array(scenario.negotiation.terms_months, dtype=float),
+        floors=np.array(scenario.negotiation.take_or_pay),
+        decline_per_month=-math.log(1 - scenario.beliefs.price_decline_per_year) / 12,
+    )
+
+
+def _reach(scenario: Scenario, lab: str) -> float:
+    return math.prod(a.reach for _, a in sorted(scenario.agreements.items()) if a.lab == lab)
+
+
+def _usage_path(scenario: Scenario, seed: int) -> np.ndarray:
+    demand = scenario.demand
+    growth = demand.usage_growth_per_month - demand.efficiency_growth_per_month
+    shocks = stream(seed, "usage").standard_normal(scenario.months + 1)
+    walk = np.cumsum(demand.usage_noise_per_month * shocks)
+    return np.exp(growth * np.arange(scenario.months + 1) + walk)
+
+
+def _appeal_path(scenario: Scenario, seed: int, labs: tuple[str, ...]) -> np.ndarray:
+    demand = scenario.demand
+    path = np.zeros((scenario.months + 1, len(labs)))
+    for i, name in enumerate(labs):
+        shocks = stream(seed, "appeal", name).standard_normal(scenario.months + 1)
+        level = 0.0
+        for month, shock in enumerate(shocks.tolist()):
+            level = demand.quality_persistence * level + demand.quality_noise_per_month * shock
+            path[month, i] = level
+    return path
+
+
+def _affiliated(scenario: Scenario, lab: str, cloud: str) -> bool:
+    seller, buyer = scenario.clouds[cloud], scenario.labs[lab]
+    same = seller.parent is not None and seller.parent == buyer.parent
+    return same or seller.priority == lab
+
+
+def _barred(scenario: Scenario, lab: str, cloud: str) -> bool:
+    buyer, seller = scenario.labs[lab], scenario.clouds[cloud]
+    if buyer.invites and cloud not in buyer.invites:
+        return True
+    if seller.serves and lab not in seller.serves:
+        return True
+    return seller.kind == "self-builder" and seller.priority != lab and not seller.sells_surplus
+
+
+def dates(scenario: Scenario, months: int) -> list:
+    """Return the first day of each month."""
+    return [date_of(scenario.start, m) for m in range(months)]

@@ -1,0 +1,79 @@
+"""Sites: two clocks, the worth of a project, when it starts and when it is given up (cap-1 to cap-4)."""
+
+import functools
+
+import numpy as np
+from scipy.special import gammainc
+
+from offtake.model.chance import stream
+from offtake.model.contracts import Site, Stage
+from offtake.model.pricing import residual
+from offtake.model.scenario import Building
+
+
+def clock(seed: int, which: str, site: str, mean_months: float, shape: float) -> float:
+    """Draw how long a clock of a site takes, months: gamma with the given mean (row D11)."""
+    if mean_months == 0:
+        return 0.0
+    return float(stream(seed, "clock", which, site).gamma(shape, mean_months / shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def expected_lead(construction_mean: float, grid_mean: float, shape: float) -> float:
+    """Return the mean of the later of the two clocks, months (cap-1, row D16).
+
+    Examples
+    --------
+    >>> round(expected_lead(20.0, 48.0, 1.0), 1), round(expected_lead(20.0, 24.0, 1.0), 1)
+    (53.9, 33.1)
+    """
+    longest = max(construction_mean, grid_mean)
+    if longest == 0:
+        return 0.0
+    t = np.linspace(0, longest * 25, 5001)
+    both = np.ones_like(t)
+    for mean in (construction_mean, grid_mean):
+        if mean > 0:
+            both *= gammainc(shape, t * shape / mean)
+    return float(np.trapezoid(1 - both, t))
+
+
+def worth_usd_per_h100e(
+    *,
+    price: float,
+    sold: float,
+    running: float,
+    months_ahead: float,
+    decline_per_month: float,
+    rate_per_month: float,
+    busy: float,
+    life_months: int,
+) -> float:
+    """Return V: what uncommitted capacity is worth today, USD per H100e.
+
+    A share `sold` of hours finds a buyer at the price of the day; running cost falls on those hours.
+    """
+    if sold <= 0:
+        return 0.0
+    start = price * np.exp(-decline_per_month * months_ahead)
+    value = residual(
+        price=float(start),
+        running=running * busy,
+        decline_per_month=decline_per_month,
+        rate_per_month=rate_per_month,
+        busy=busy,
+        months=np.array([1.0]),
+        life_months=life_months + 1,
+    )
+    return float(sold * value[0] * (1 + rate_per_month) ** -months_ahead)
+
+
+def fee_usd(site: Site, rules: Building, rent_usd_per_kw_month: float) -> float:
+    """Return the fee for giving a site up, by stage (cap-4)."""
+    years = {
+        Stage.LOI: rules.fee_loi,
+        Stage.LEASED: rules.fee_leased,
+        Stage.BUILDING: rules.fee_building,
+        Stage.POWERED: rules.fee_building,
+    }[site.stage]
+    return years * 12 * rent_usd_per_kw_month * site.capacity_kw

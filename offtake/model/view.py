@@ -1,0 +1,194 @@
+"""What a participant may see: frozen views of the frozen state, one kind for each role.
+
+A view holds what the participant owns or is told and what is public. Arrays are read only. Hidden
+things (clocks that have not rung, others' cash and beliefs) are in no view.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from offtake.model.contracts import Pool, Site
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.scenario import Beliefs, Building, Finance, Negotiation, Procurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Rules of the market that everybody knows."""
+
+    beliefs: Beliefs
+    procurement: Procurement
+    negotiation: Negotiation
+    building: Building
+    finance: Finance
+    terms: np.ndarray
+    """Terms on the menu, months."""
+    floors: np.ndarray
+    """Take-or-pay floors on the menu."""
+    decline_per_month: float
+    """Believed decline of the price of compute, log points a month."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabView:
+    """What a lab sees when it plans its demand."""
+
+    name: str
+    time: float
+    rules: Rules
+    cash_usd: float
+    runway_months: float
+    resources_usd: float
+    """Cash, committed tranches and expected gross margin (pro-6)."""
+    obligations_usd: float
+    """Present value of take-or-pay it has signed already."""
+    need_h100e: float
+    """Compute it could use now: inference load and training."""
+    load_h100e: float
+    """Inference part of the need."""
+    growth_per_month: float
+    """Believed growth of need (exp-1)."""
+    variance: float
+    """Believed variance of one-month log forecast errors (exp-3)."""
+    covered_h100e: np.ndarray
+    """Compute its contracts promise, by months ahead."""
+    inference_value: float
+    """v^I of the first unit of load, USD per H100e-hour (dem-9)."""
+    training_value: float
+    """v^T, USD per H100e-hour (dem-9)."""
+    fixed_value: float
+    """Value for benchmark strategies, USD per H100e-hour; 0 when the value curve holds."""
+    value_slope: float
+    """zeta (dem-9)."""
+    contract_price: float
+    """Public index of contract prices, start price, USD per H100e-hour."""
+    spot_price: float
+    """USD per H100e-hour."""
+    discount_per_year: float
+    invites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What clouds are told of the lots on tender: arrays by lot."""
+
+    lab: np.ndarray
+    """Index of the lab."""
+    start_months: np.ndarray
+    h100e: np.ndarray
+    hazard_per_month: np.ndarray
+    """Public credit of the buyer: believed hazard of failure."""
+    use: np.ndarray
+    """Probability of use by term and floor, shape (lots, terms, floors)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOption:
+    """A place where a cloud could build: cost of new capacity there."""
+
+    pool: Pool
+    pool_index: int
+    h100e_per_mw: float
+    lead_months: float
+    """Months from signature to the promised energisation."""
+    chips_usd_per_h100e: float
+    shell_usd_per_h100e: float
+    """0 where a shell is let."""
+    running_usd_per_h100e_hour: float
+    """Power and operation."""
+    landlord: str | None
+    rent_usd_per_kw_month: float
+    room_kw: int
+    """What money, shells and rules allow now."""
+
+    @property
+    def rent_usd_per_h100e_hour(self) -> float:
+        """Rent of the shell, spread over its compute."""
+        return self.rent_usd_per_kw_month * 1000 / self.h100e_per_mw / HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudView:
+    """What a cloud sees when it prices, plans and builds."""
+
+    name: str
+    index: int
+    time: float
+    kind: str
+    rules: Rules
+    spendable_usd: float
+    """Cash and a year's other cash flow, less what its pipeline still costs."""
+    discount_per_year: float
+    transfer_markup: float
+    pools: tuple[int, ...]
+    """Indices of its pools."""
+    theta: np.ndarray
+    """H100e per kW of those pools."""
+    running: np.ndarray
+    """Avoidable cost of those pools, USD per H100e-hour (cst-1)."""
+    free_kw: np.ndarray
+    """Uncommitted capacity of those pools by months ahead."""
+    sites: tuple[Site, ...]
+    """Its sites in the pipeline; clocks are hidden."""
+    options: tuple[BuildOption, ...]
+    demand_h100e: np.ndarray
+    """Uncovered need it expects to win, by months ahead."""
+    rivals_h100e: np.ndarray
+    """Rivals' free capacity that it sees and that would meet the same demand, by months ahead."""
+    contract_price: float
+    spot_price: float
+    idle_share: float
+    """Share of its energised capacity that nobody uses."""
+    floor_usd_per_h100e_hour: float
+    """Fixed floor for benchmark strategies."""
+    trigger: float
+    """V/I at which a merchant project starts (row D1)."""
+    abandon: float
+    """V/X below which a project is cancelled (row D2)."""
+    pool_of: Mapping[str, int]
+    """Pool index of each of its sites in the pipeline."""
+    own_free_h100e: np.ndarray
+    """Its uncommitted capacity by months ahead, H100e."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvestorView:
+    """What an investor sees when a lab looks for money."""
+
+    name: str
+    time: float
+    finance: Finance
+    cash_usd: float
+    committed_usd: float
+    hurdle_per_year: float
+    lab: str
+    asked_usd: float
+    forward_revenue_usd: float
+    """Believed revenue of the next twelve months."""
+    growth_per_year: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastView:
+    """What a lab learns about its own need in a month."""
+
+    name: str
+    rules: Beliefs
+    growth_per_month: float
+    variance: float
+    need_before_h100e: float
+    need_h100e: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernmentView:
+    """What a government sees when it decides on policy."""
+
+    name: str
+    time: float
+    scheduled: Mapping[str, tuple[float, float]]
+    """Its dated policies: from when until when."""
+    in_force: frozenset[str]
+    hhi: float

@@ -1,0 +1,188 @@
+"""Parts of a scenario that contradict each other."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from offtake.model.problems import ScenarioError
+from offtake.model.reading import check, read
+
+CORPUS = Path(__file__).parents[1] / "faults" / "corpus"
+GOOD = (CORPUS / "good.toml").read_text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copy(CORPUS / "sources.toml", tmp_path)
+    return tmp_path
+
+
+def problems_of(folder: Path, *edits: tuple[str, str], extra: str = ""):
+    text = GOOD
+    for old, new in edits:
+        assert old in text, f"the good scenario no longer has {old!r}"
+        text = text.replace(old, new, 1)
+    (folder / "bad.toml").write_text(text + extra)
+    return check(folder / "bad.toml")
+
+
+CONTRADICTIONS = {
+    "middle of a month": ("2025-01-01\nmonths", "2025-01-15\nmonths", "E022", "start", "first day"),
+    "fact after the cut-off": (
+        "2025-03-31", "2025-07-01", "E022", 'labs."Borealis & Co".cash_usd.date', "2025-06-30",
+    ),
+    "table after the cut-off": (
+        "\ndate = 2025-01-01", "\ndate = 2026-01-01", "E022", "labs.Aster.date", "the cut-off",
+    ),
+    "policy after the cut-off": (
+        "effective = 2025-05-01", "effective = 2026-05-01", "E022", "policies.permits.effective",
+        "after the cut-off",
+    ),
+    "event after the cut-off": (
+        "on = 2025-02-21", "on = 2025-07-21", "E022", "events.leak.on", "judgement",
+    ),
+    "policy ends first": (
+        "effective = 2025-05-01", "effective = 2025-05-01\nuntil = 2025-04-01", "E022",
+        "policies.permits.until", "not after `effective`",
+    ),
+    "contract ends first": (
+        "end = 2029-01-01", "end = 2023-01-01", "E022", "contracts.nimbus-aster.end", "end after",
+    ),
+    "contract over": (
+        "end = 2029-01-01", "end = 2025-01-01", "E022", "contracts.nimbus-aster.end", "is already",
+    ),
+    "first refusal ends first": (
+        "until = 2030-01-01", "until = 2025-06-01", "E022",
+        "agreements.nimbus-aster.first_refusal_until", "not after `first_refusal_from`",
+    ),
+    "more than the whole": ("Aster = 0.4", "Aster = 0.6", "E023", "clouds.Cumulus.owners", "1.1"),
+    "captive of nobody": ('priority = "Aster"\n', "", "E023", "clouds.Cumulus", "add `priority"),
+    "energised without a chip": (
+        'stage = "energised"\nchip = "hopper"', 'stage = "energised"', "E023", "sites.nimbus-1",
+        "has no chip",
+    ),
+    "equity to itself": (
+        'investor = "Seed"', 'investor = "Cumulus"', "E023", "tranches.seed-1.investor", "itself",
+    ),
+    "more when it fails": (
+        "reduced_usd = 1e9", "reduced_usd = 6e9", "E023", "tranches.seed-1.reduced_usd", "6e+09",
+    ),
+    "no policy to wait for": (
+        'policy = "permits"\n', "", "E023", "tranches.seed-1.condition", "names none",
+    ),
+    "no threshold": (
+        'condition = "policy"', 'condition = "revenue"', "E023", "tranches.seed-1.condition",
+        "no threshold",
+    ),
+    "sold twice at the start": (
+        "capacity_mw = 60", "capacity_mw = 101", "E024", "contracts.nimbus-aster.capacity_mw",
+        "100 MW of 'hopper' energised",
+    ),
+    "own use of sold capacity": (
+        "own_use_mw = 20", "own_use_mw = 41", "E024", "clouds.Nimbus.own_use_mw", "at most 40 MW",
+    ),
+    "promise without a site": (
+        "capacity_mw = 100\nprice", "capacity_mw = 101\nprice", "E024",
+        "contracts.cumulus-aster.capacity_mw", "promise 101 MW",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_a_contradiction_is_refused(folder, what):
+    old, new, code, path, words = CONTRADICTIONS[what]
+    (problem,) = problems_of(folder, (old, new))
+    assert (problem.code, problem.path) == (code, path)
+    assert words in str(problem)
+
+
+def test_a_lab_must_invite_a_cloud_that_serves_it(folder):
+    edits = [
+        ('invites = ["Nimbus", "Cumulus"]', 'invites = ["Nimbus"]'),
+        ("own_use_mw = 20", 'serves = ["Borealis & Co"]'),
+    ]
+    (problem,) = problems_of(folder, *edits)
+    assert (problem.code, problem.path) == ("E023", "labs.Aster.invites")
+
+
+def test_a_contract_on_its_ramp_takes_only_what_is_ramped_up(folder):
+    edits = [
+        ("capacity_mw = 60", "capacity_mw = 100\nramp_months = 24"),
+        ("own_use_mw = 20", "own_use_mw = 50"),
+    ]  # twelve of twenty-four months have passed: 50 MW
+    assert problems_of(folder, *edits) == []
+
+
+def test_a_contract_that_ends_frees_its_capacity_for_a_later_one(folder):
+    later = GOOD[GOOD.index("[contracts.cumulus-aster]") : GOOD.index("[sites.nimbus-1]")]
+    later = later.replace("cumulus-aster", "cumulus-again")
+    later = later.replace("2031-01-01", "2033-01-01").replace("2026-01-01", "2031-01-01")
+    assert problems_of(folder, extra=later) == []
+
+
+def test_two_agreements_of_a_pair_are_refused_with_both_places(folder):
+    extra = '[agreements.second]\nlab = "Aster"\ncloud = "Nimbus"\nsource = "filing"\n'
+    (problem,) = problems_of(folder, extra=extra)
+    assert (problem.code, problem.path) == ("E021", "agreements.second")
+    assert problem.also
+    assert problem.also.text == "[agreements.nimbus-aster]"
+
+
+def test_two_participants_of_one_name_are_refused_with_both_places(folder):
+    extra = '[lenders.Aster]\ncash_usd = 1\nsource = "filing"\n'
+    (problem,) = problems_of(folder, extra=extra)
+    assert (problem.code, problem.path) == ("E021", "lenders.Aster")
+    assert problem.also
+    assert problem.also.text == "[labs.Aster]"
+
+
+def test_what_is_judged_may_happen_after_the_cut_off(folder):
+    edits = [
+        ("on = 2025-02-21", "on = 2027-02-21"),
+        ('month = 0.06\nsource = "handbook"', 'month = 0.06\nsource = "judgement"'),
+    ]
+    assert problems_of(folder, *edits) == []
+
+
+def test_a_what_if_may_enact_policies_after_the_cut_off(folder):
+    (folder / "good.toml").write_text(GOOD)
+    (folder / "child.toml").write_text(
+        'format = 1\nname = "child"\nquestion = "?"\nextends = "good.toml"\n'
+        "[policies.permits]\neffective = 2026-05-01\n"
+    )
+    assert check(folder / "child.toml") == []
+
+
+def test_a_wrong_number_hides_no_dangling_reference_in_the_same_table(folder):
+    edits = [('cloud = "Cumulus"\nregion', 'cloud = "Cumulos"\nregion'), ("= 60", "= -60")]
+    assert [p.code for p in problems_of(folder, *edits)] == ["E013", "E020"]
+
+
+def test_capacity_is_not_counted_while_a_site_is_wrong(folder):
+    edits = [('stage = "energised"', 'stage = "energized"')]
+    assert [p.code for p in problems_of(folder, *edits)] == ["E012"]
+
+
+def test_many_mistakes_are_reported_at_once_in_the_order_of_lines(folder):
+    edits = [("pue = 1.2", "pue = 0.2"), ("busy = 0.9", "bussy = 0.9"), ("on = 2025", "on = 2029")]
+    problems = problems_of(folder, *edits)
+    assert [p.code for p in problems] == ["E010", "E013", "E022"]
+    assert [p.place.line for p in problems] == sorted(p.place.line for p in problems)
+
+
+def test_the_message_reads_as_designed(folder):
+    (folder / "bad.toml").write_text(GOOD.replace("pue = 1.2", "puee = 1.2", 1))
+    with pytest.raises(ScenarioError) as caught:
+        read(folder / "bad.toml")
+    text = str(caught.value).replace(str(folder / "bad.toml"), "bad.toml")
+    assert text == (
+        "error[E010]: unknown key `puee` in `regions.Texas`\n"
+        "   --> bad.toml:19:1\n"
+        "   |\n"
+        "19 | puee = 1.2\n"
+        "   | ^^^^\n"
+        "   = help: did you mean `pue`?  (it is required)\n"
+        "\n"
+        "1 error in bad.toml; nothing was run."
+    )
