@@ -29,8 +29,8 @@ from offtake.model.proposals import (
     TurnToLease,
 )
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.sites import fee_usd, worth_usd_per_h100e
-from offtake.model.view import Ask, BuildOption, CloudView
+from offtake.model.sites import worth_usd_per_h100e
+from offtake.model.view import Ask, BuildOption, CloudView, SiteCost
 
 SOON = 12
 """Months ahead at which a cloud weighs alternative demand for what it has free."""
@@ -202,52 +202,54 @@ class RealOptions:
 
     def __call__(self, view: CloudView) -> Iterator[SitePlan]:
         """Return the month's plans for sites."""
-        spare = view.free_kw.copy()
-        for site in sorted(view.sites, key=lambda s: (s.stage, -s.promised, s.name)):
-            yield from self._review(view, site, spare)
+        free = uncommitted(view)
+        ahead_of = float(view.own_free_h100e[0])
+        for site in sorted(view.sites, key=lambda s: (-s.stage, s.promised, s.name)):
+            cost = view.costs[site.name]
+            sold = 1.0
+            if site.name in free:
+                wanted = float(view.demand_h100e[cost.ahead] - view.rivals_h100e[cost.ahead])
+                for_sale = cost.h100e * (1 - site.own_kw / site.capacity_kw)
+                sold = min(max((wanted - ahead_of) / max(for_sale, 1e-9), 0.0), 1.0)
+                ahead_of += for_sale
+            yield from self._review(view, site, cost, site.name in free, sold)
         if view.kind in ("hyperscaler", "neocloud"):
             yield from self._open(view)
 
-    def _review(self, view: CloudView, site: Site, spare: np.ndarray) -> Iterator[SitePlan]:
-        k = view.pools.index(view_pool(view, site))
-        ahead = min(max(math.ceil(site.promised - view.time), 0), spare.shape[1] - 1)
-        firm = site.stage is not Stage.LOI
-        uncommitted = not firm or int(spare[k, ahead:].min()) >= site.capacity_kw
-        value, avoidable = self._worth(view, site, ahead)
-        if uncommitted and value < view.abandon * avoidable and site.stage is not Stage.POWERED:
-            if firm:
-                spare[k, ahead:] -= site.capacity_kw
-            yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
-        elif site.stage is Stage.LOI:
+    def _review(
+        self, view: CloudView, site: Site, cost: SiteCost, uncommitted: bool, sold: float
+    ) -> Iterator[SitePlan]:
+        value, avoidable = self._worth(view, cost, sold)
+        own = site.own_kw / site.capacity_kw
+        value = own * view.trigger * avoidable + (1 - own) * value  # its own products pay their way
+        if site.stage is Stage.LOI:
             if value >= view.trigger * avoidable:
-                yield TurnToLease(site=site.name)
+                yield TurnToLease(site=site.name)  # otherwise it is held to its deadline: it costs nothing
+        elif uncommitted and value < view.abandon * avoidable and site.stage is not Stage.POWERED:
+            yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
         elif site.stage is Stage.LEASED:
-            yield StartBuilding(site=site.name)
+            if not uncommitted or value >= avoidable:
+                yield StartBuilding(site=site.name)
         else:
             wanted = not uncommitted or value >= avoidable
-            if wanted != site.equipped or site.stage is Stage.POWERED:
+            if wanted != site.equipped or (wanted and site.stage is Stage.POWERED):
                 yield Equip(site=site.name, wanted=wanted)
 
-    def _worth(self, view: CloudView, site: Site, ahead: int) -> tuple[float, float]:
+    def _worth(self, view: CloudView, cost: SiteCost, sold: float) -> tuple[float, float]:
         """Return V and X of a site, USD per H100e: its worth uncommitted, and what is still avoidable."""
-        option = next(o for o in view.options if o.pool.region == site.pool.region)
         rate = rate_per_month(view)
         value = worth_usd_per_h100e(
             price=view.contract_price,
-            sold=sold_share(view, ahead),
-            running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
-            months_ahead=ahead,
+            sold=sold,
+            running=cost.running_usd_per_hour,
+            months_ahead=cost.ahead,
             decline_per_month=view.rules.decline_per_month,
             rate_per_month=rate,
             busy=view.rules.building.busy,
             life_months=view.rules.building.server_life_months,
         )
-        per_h100e = site.capacity_kw * option.h100e_per_mw / 1000
-        cost = option.chips_usd_per_h100e * (1 + rate) ** -ahead
-        if site.stage in (Stage.LOI, Stage.LEASED) and site.landlord is None:
-            cost += view.rules.building.shell_usd_per_kw * 1000 / option.h100e_per_mw
-        rent = site.rent_usd_per_kw_month or option.rent_usd_per_kw_month
-        return value, cost - fee_usd(site, view.rules.building, rent) / per_h100e
+        remaining = cost.remaining_usd * (1 + rate) ** -cost.ahead
+        return value, remaining - cost.fee_usd / cost.h100e
 
     def _open(self, view: CloudView) -> Iterator[SitePlan]:
         for option in view.options[:1]:
@@ -266,15 +268,19 @@ class RealOptions:
                 yield OpenSite(option=option, capacity_kw=kw, letter=True)
 
 
-def view_pool(view: CloudView, site: Site) -> int:
-    """Return the index of a site's pool among all pools."""
-    return view.pool_of[site.name]
-
-
-def sold_share(view: CloudView, ahead: int) -> float:
-    """Return the share of uncommitted capacity that is expected to find a buyer at a horizon."""
-    supply = float(view.own_free_h100e[ahead] + view.rivals_h100e[ahead])
-    return min(float(view.demand_h100e[ahead]) / max(supply, 1.0), 1.0)
+def uncommitted(view: CloudView) -> frozenset[str]:
+    """Return the sites that no contract needs: commitments fall on the most advanced first."""
+    spare = view.free_kw.copy()
+    free = set()
+    for site in sorted(view.sites, key=lambda s: (s.stage, -s.promised, s.name)):
+        cost = view.costs[site.name]
+        row = spare[view.pools.index(cost.pool_index), cost.ahead :]
+        if site.stage is Stage.LOI:
+            free.add(site.name)
+        elif int(row.min()) >= site.capacity_kw - site.own_kw:
+            row -= site.capacity_kw - site.own_kw
+            free.add(site.name)
+    return frozenset(free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ class Code(IntEnum):
 
 EXPECTED = {
     "offtake.model.problems.ScenarioError": Code.SCENARIO,
-    "offtake.model.market.InvariantViolation": Code.MODEL,
+    "offtake.model.invariants.InvariantViolation": Code.MODEL,
     "offtake.experiments.results.FolderTaken": Code.USAGE,
     "offtake.experiments.results.FolderInUse": Code.IN_USE,
     "offtake.experiments.results.CannotWrite": Code.RESOURCES,

@@ -13,18 +13,10 @@ def command(as_json: bool) -> None:
     """Print what happens in a month and what each phase may write."""
     from offtake.model.market import PHASES
 
-    rows = [
-        (phase.__name__, first_line(phase.__doc__), ", ".join(getattr(phase, "writes", ())))
-        for phase in PHASES
-    ]
+    rows = [(phase.name, phase.what, phase.writes) for phase in PHASES]
     heading = ("phase", "what", "writes")
     if as_json:
         phases = [dict(zip(heading, row, strict=True)) for row in rows]
         emit_json({"schema": SCHEMA, "phases": phases})
     else:
         emit_table([heading, *rows])
-
-
-def first_line(text: str | None) -> str:
-    """Return the first line of a docstring."""
-    return (text or "").strip().partition("\n")[0]

@@ -48,6 +48,7 @@ RANGE_GAP_PX = 13
 BADGE_PX = 15
 YEAR_LABEL_PX = 31
 MONTH_LABEL_PX = 70
+Y_TICKS = 4
 MOST_MONTHS_ON_AXIS = 24
 EVEN_STEPS = (1, 2, 3, 6, 12)  # of years or months between ticks
 LEADER_PX = 9
@@ -679,7 +680,11 @@ def _time_axis(months: Months, width: int) -> alt.X:
     ticks = _ticks(months, width)
     words = "".join(f"datum.value < {at + 1e-6} ? '{text}' : " for at, text in ticks) + "''"
     axis = alt.Axis(
-        values=[at for at, _ in ticks], labelExpr=words, labelFlush=False, labelOverlap=False
+        values=[at for at, _ in ticks],
+        labelExpr=words,
+        tickCount=len(ticks),
+        labelFlush=False,
+        labelOverlap=False,
     )
     return alt.X("at:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=axis)
 
@@ -703,7 +708,7 @@ def _value_axis(field: str, top: float, measure: Measure) -> alt.Y:
     """Return an axis from zero; published thresholds are its ticks where there are any."""
     values = [0.0, *measure.guides, top] if measure.guides else alt.Undefined
     axis = alt.Axis(
-        format=measure.ticks, values=values, tickCount=4, minExtent=AXIS_PX, maxExtent=AXIS_PX
+        format=measure.ticks, values=values, tickCount=Y_TICKS, minExtent=AXIS_PX, maxExtent=AXIS_PX
     )
     return alt.Y(f"{field}:Q", scale=alt.Scale(domain=[0, top], nice=False), axis=axis)
 

@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 
 from offtake.experiments.results import TABLES, Ensemble, Failure, Frames, Result, describe
-from offtake.model.market import InvariantViolation, Market
+from offtake.model.invariants import InvariantViolation
+from offtake.model.market import Market
 from offtake.model.reading import read
 from offtake.model.scenario import Scenario
 
@@ -227,6 +228,8 @@ def _side_by_side(plan: Plan, workers: int, stop: Stop) -> Iterator[tuple[int, F
         left.discard(seed)
         yield seed, outcome
     for seed in sorted(left):
+        if stop():
+            raise Stopped
         again = dict(_pooled(plan, (seed,), 1, stop))
         yield seed, again.get(seed) or _killed(seed)
 
@@ -270,11 +273,10 @@ def _work(plan: Plan, seed: int) -> Frames | Failure:
 
 
 def _begin_work(flag: Any) -> None:
-    """Leave signals to the parent, and do not outlive it."""
+    """Leave Ctrl-C to the parent, and do not outlive it."""
     global _stop_flag
     _stop_flag = flag
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # not SIGTERM: a broken pool ends workers by it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -291,7 +293,7 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:

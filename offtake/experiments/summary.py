@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import polars as pl
@@ -32,7 +33,9 @@ MARKET_ROWS = (
     ("stranded_dark_mw", "stranded dark MW"),
     ("stranded_orphan_mw", "stranded orphan MW"),
 )
-MEGAWATT = "MW"
+MEGAWATT = "mw"
+SHARE = "share"
+HHI_POINTS = 10_000
 CAUTION = "These numbers hold for this scenario; they are not a forecast."
 FEW_RUNS = 50
 
@@ -219,7 +222,7 @@ def text(ensemble: Ensemble) -> str:
 def _title(result: Result) -> list[str]:
     given = result.manifest["scenario"]
     return [
-        f"{given['name']}: {given['question']}",
+        *wrap(f"{given['name']}: {given['question']}", WIDTH),
         f"{_count(len(result.seeds), 'run')} x {_count(result.manifest['months'], 'month')} "
         f"from {given['start']}, information up to {given['cutoff']}",
     ]
@@ -330,12 +333,13 @@ def _shares(result: Result, lab: str | None) -> dict[str, dict[int, Range]]:
 
 
 def _market_wide(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add up megawatts over the participants; what has one name needs no name."""
+    """Add up megawatts over the participants, and count concentration in points."""
     if rows["unit"].unique().to_list() == [MEGAWATT]:
         keys = ["seed", "month", "observable", "unit"]
         totals = rows.sort(*keys, "name").group_by(keys, maintain_order=True)
         return totals.agg(pl.col("value").sum()).with_columns(name=pl.lit(""), other=pl.lit(""))
-    return rows.with_columns(name=pl.lit("")) if rows["name"].n_unique() == 1 else rows
+    scale = pl.when(pl.col("unit") == SHARE).then(HHI_POINTS).otherwise(1)
+    return rows.with_columns(value=pl.col("value") * scale)
 
 
 def _by_month(summary: pl.DataFrame, key: str) -> dict[str, dict[int, Range]]:
@@ -358,7 +362,7 @@ def _contracts(result: Result, lab: str) -> list[str]:
 def _contract(row: dict[str, Any]) -> str:
     parties = f"{row['buyer']} from {row['seller']}"
     return (
-        f"  {parties:<32.32} {row['capacity_kw'] / KW_PER_MW:>6,.0f} MW  "
+        f"  {parties:<34.34} {row['capacity_kw'] / KW_PER_MW:>6,.0f} MW  "
         f"{row['start']:%Y-%m} to {row['end']:%Y-%m}  "
         f"${row['value_usd'] / USD_PER_BILLION:>6.1f} bn"
     )

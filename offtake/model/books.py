@@ -326,7 +326,8 @@ class Books:
     def _promise(self, site: Site, sign: int) -> None:
         if Stage.LEASED <= site.stage <= Stage.ENERGISED:
             month = min(max(int(-(-site.promised // 1)), 0), self.horizon)
-            self.promised_kw[self.pool_index[site.pool], month:] += sign * site.capacity_kw
+            kept = 0 if site.stage is Stage.ENERGISED else site.own_kw
+            self.promised_kw[self.pool_index[site.pool], month:] += sign * (site.capacity_kw - kept)
 
     def _open(self, site: Site) -> None:
         self.sites[site.name] = site
@@ -349,6 +350,7 @@ class Books:
         )
         pool = self.pool_index[site.pool]
         self.energised_kw[pool] += site.capacity_kw
+        self.own_kw[pool] += site.own_kw
         self._deliver(pool)
 
     def _cancel(self, name: str) -> None:

@@ -54,8 +54,21 @@ KW = 0.001
 WHOLE = 1 + 1e-9
 MONTHS_PER_YEAR = 12
 
+MOST_ENTRIES = 5_000
+MOST_TRADERS = 200
+"""Labs trade with clouds: work grows with the product of their numbers."""
+
 type Tables = Mapping[str, Any]
 type Supposed = Callable[[Path], bool]
+
+
+def check_sizes(data: Tables) -> Iterator[Issue]:
+    """Refuse a table with more entries than can be run."""
+    for table in (*NAMED, *SLUGGED):
+        most = MOST_TRADERS if table in ("labs", "clouds") else MOST_ENTRIES
+        if len(_table(data, table)) > most:
+            message = f"`{table}` has {len(data[table]):_} entries; expected at most {most:_}"
+            yield Issue(code="E003", path=(table,), message=message, at="table")
 
 
 def check_names(data: Tables) -> Iterator[Issue]:
@@ -349,10 +362,14 @@ def _pools_later(parts: Scenario) -> Iterator[Issue]:
         sold[contract.cloud, contract.region].append(name)
     for (cloud, region), names in sold.items():
         contracts = {n: parts.contracts[n] for n in names}
-        for date in sorted({max(c.start, parts.start) for c in contracts.values()}):
-            running = [n for n, c in contracts.items() if c.start <= date < c.end]
-            total_mw = sum(contracts[n].capacity_mw for n in running)
+        steps = [(c.end, -c.capacity_mw) for c in contracts.values()]
+        steps += [(max(c.start, parts.start), c.capacity_mw) for c in contracts.values()]
+        total_mw = 0.0
+        for date, change_mw in sorted(steps):  # at one date, what ends goes before what starts
+            total_mw += change_mw
             if total_mw > supply[cloud, region] + KW:
+                running = [n for n, c in contracts.items() if c.start <= date < c.end]
+                total_mw = sum(contracts[n].capacity_mw for n in running)
                 message = (
                     f"'{cloud}' has {supply[cloud, region]:g} MW energised or in the pipeline in "
                     f"'{region}', but contracts in force on {date} promise {total_mw:g} MW"

@@ -91,6 +91,8 @@ class Site:
     capacity_kw: int
     stage: Stage
     opened: float
+    own_kw: int = 0
+    """Part kept for the cloud's own products once it is energised."""
     promised: float
     """Month in which it is promised to be energised."""
     landlord: str | None

@@ -40,7 +40,7 @@ from offtake.model.events import (
     Withdrawn,
 )
 from offtake.model.invariants import InvariantViolation, violations
-from offtake.model.month import PHASES, new_site
+from offtake.model.month import PHASES, funding_draw_usd, new_site
 from offtake.model.months import HOURS_PER_MONTH, month_of
 from offtake.model.negotiation import Deal, Round, Table
 from offtake.model.observables import HEADLINE
@@ -139,6 +139,11 @@ class Market(mesa.Model):
             self.apply(event)
         assert self.books.served is not None
         self.appeal, self.conduct = calibrated(self.setup, self.books.served)
+        self.fixed_values = np.array(
+            [scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs]
+        )
+        self.fixed_training = np.array([scenario.labs[n].training_h100e for n in self.setup.labs])
+        self.training_shares = self._training_shares()
         labs, clouds = len(self.setup.labs), len(self.setup.clouds)
         self.told_growth: dict[int, float] = {}
         self.burn_usd = np.zeros(labs)
@@ -166,6 +171,19 @@ class Market(mesa.Model):
 
     def step(self) -> None:
         """Do nothing: the month is a recurring event that closes its instant (row E2)."""
+
+    def _training_shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return rho and rho_f by lab; rho_f, where not given, makes the first month's training true."""
+        assert self.books.served is not None
+        labs = [self.setup.scenario.labs[n] for n in self.setup.labs]
+        revenue = self.books.served.revenue_usd
+        spent = self.fixed_training * self.contract_price * HOURS_PER_MONTH
+        rho = np.array([lab.training_revenue_share for lab in labs])
+        given = np.array([lab.training_funding_share is not None for lab in labs])
+        most = np.where(given, rho, np.minimum(rho, spent / np.maximum(revenue, 1e-9)))
+        rest = (spent - most * revenue) / np.maximum(funding_draw_usd(self), 1e-9)
+        funding = np.array([lab.training_funding_share or 0.0 for lab in labs])
+        return most, np.where(given, funding, np.maximum(rest, 0.0))
 
     # The clock
 
@@ -668,8 +686,7 @@ class Market(mesa.Model):
             worth,
             self.training_efficiency,
         )
-        fixed = np.array([scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs])
-        return np.where(fixed > 0, fixed, value)
+        return np.where(self.fixed_values > 0, self.fixed_values, value)
 
     def hazard(self, lab: str) -> float:
         """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher."""
@@ -715,7 +732,7 @@ class Market(mesa.Model):
         """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
         scenario = self.setup.scenario
         cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
-        fixed = np.array([scenario.labs[n].value_usd_per_h100e_hour > 0 for n in self.setup.labs])
+        fixed = self.fixed_values > 0
         strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
         return self.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
 

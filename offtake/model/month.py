@@ -38,7 +38,7 @@ from offtake.model.events import (
 )
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import Request, Supplier, holdup, lay_out, negotiate, uses
-from offtake.model.opening import load
+from offtake.model.opening import load, own_kw
 from offtake.model.proposals import (
     Cancel,
     Enact,
@@ -51,6 +51,7 @@ from offtake.model.proposals import (
 )
 from offtake.model.seeing import (
     cloud_views,
+    committed_usd,
     lab_views,
     parent_funding_usd,
     runway_months,
@@ -165,7 +166,7 @@ def serve(market: "Market") -> None:
         unserved=unserved,
         reach=setup.reach,
         quality_return=demand.quality_return,
-        price_sensitivity=demand.price_sensitivity_per_usd,
+        price_sensitivity=float(setup.price_sensitivity[market.month - 1]),
         unserved_penalty=demand.unserved_penalty,
     )
     chosen, _ = choice(utility)
@@ -186,7 +187,7 @@ def serve(market: "Market") -> None:
         market.hours(market.month) * market.contract_price,
         chosen,
         market.conduct,
-        demand.price_sensitivity_per_usd,
+        float(setup.price_sensitivity[market.month]),
         demand.price_adjustment,
     )
     failed = np.array([name in books.failed for name in setup.labs])
@@ -256,19 +257,28 @@ def _used(
 
 
 def _training_need(market: "Market", revenue: np.ndarray) -> np.ndarray:
-    """Return the training that the budget buys at the going price, H100e (dem-7)."""
+    """Return the training that the budget buys at the going price, H100e (dem-7).
+
+    ``B = rho R + rho_f (funding draw)``.
+    """
+    budgets = market.training_shares[0] * revenue + market.training_shares[1] * funding_draw_usd(market)
+    need = budgets / (market.contract_price * HOURS_PER_MONTH)
+    return np.where(market.fixed_values > 0, market.fixed_training, need)
+
+
+def funding_draw_usd(market: "Market") -> np.ndarray:
+    """Return what each lab plans to spend of its money a month, USD.
+
+    The draw spreads cash and committed tranches over the months a lab plans for, so that the day a
+    tranche is paid changes nothing by itself.
+    """
     scenario = market.setup.scenario
-    need = np.zeros(len(market.setup.labs))
+    draws = np.zeros(len(market.setup.labs))
     for i, name in enumerate(market.setup.labs):
-        lab = scenario.labs[name]
-        if lab.value_usd_per_h100e_hour > 0:
-            need[i] = lab.training_h100e
-            continue
-        cash = max(market.books.deposits[name], 0) / 100
-        draw = cash / scenario.finance.draw_months + parent_funding_usd(lab, market.time)
-        budget = lab.training_revenue_share * float(revenue[i]) + lab.training_funding_share * draw
-        need[i] = budget / (market.contract_price * HOURS_PER_MONTH)
-    return need
+        money = max(market.books.deposits[name], 0) / 100 + committed_usd(market, name)
+        parent = parent_funding_usd(scenario.labs[name], market.time)
+        draws[i] = money / scenario.finance.draw_months + parent
+    return draws
 
 
 def settle(market: "Market") -> None:
@@ -466,6 +476,8 @@ def open_sites(
         part = left if left <= largest else largest
         left -= part
         site = new_site(market, option, part, letter=letter)
+        kept = own_kw(market.setup.scenario, option.pool.cloud, part, site.stage)
+        site = replace(site, own_kw=kept)
         market.apply(Opened(site=site, cause=cause))
         if letter:
             market.calendar.add(site.deadline, "lapse", site.name)
@@ -597,7 +609,7 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
     view: LabView = market.lab_views[tender.lab]
     rules = market.setup.scenario
     runway = view.runway_months
-    impatience = view.discount_per_year + 12 / runway + market.losing_users(tender.lab)
+    impatience = view.discount_per_year + 12 / max(runway, 1.0) + market.losing_users(tender.lab)
     budget = rules.procurement.affordability * view.resources_usd - view.obligations_usd
     porting = rules.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
     psi = holdup(market.setup.rules, PATIENT, porting) if not view.fixed_value else 0.0

@@ -8,6 +8,7 @@ import numpy as np
 
 from offtake.model.books import EXTERNAL, Books
 from offtake.model.calendar import Calendar
+from offtake.model.chance import stream
 from offtake.model.cents import cents, split
 from offtake.model.clauses import (
     FirstRefusal,
@@ -148,6 +149,7 @@ def site(setup: Setup, name: str, given: SiteGiven) -> Site:
         capacity_kw=round(given.capacity_mw * 1000),
         stage=stage,
         opened=-1.0,
+        own_kw=own_kw(scenario, given.cloud, round(given.capacity_mw * 1000), stage),
         promised=lead,
         first_promise=lead,
         landlord=given.landlord,
@@ -156,10 +158,23 @@ def site(setup: Setup, name: str, given: SiteGiven) -> Site:
         if running
         else _stands(stage),
         grid_at=clock(setup.seed, "grid", name, grid, region.clock_shape) if running else _stands(stage),
-        deadline=float(scenario.building.loi_months) if stage is Stage.LOI else math.inf,
+        deadline=_deadline(setup, name) if stage is Stage.LOI else math.inf,
         equipped=stage >= Stage.BUILDING,
         energised_at=0.0 if stage is Stage.ENERGISED else math.inf,
     )
+
+
+def own_kw(scenario: Scenario, cloud: str, capacity_kw: int, stage: Stage) -> int:
+    """Return the part of an own-account site that its cloud's products will take."""
+    if stage is Stage.ENERGISED:
+        return 0  # what stands is in the cloud's own use already
+    return int(scenario.clouds[cloud].own_share_of_new * capacity_kw)
+
+
+def _deadline(setup: Setup, name: str) -> float:
+    """Return when a letter of intent signed before the start lapses: some are older than others."""
+    months = setup.scenario.building.loi_months
+    return float(stream(setup.seed, "deadline", name).uniform(0.25, 1.5) * months)
 
 
 def _stands(stage: Stage) -> float:
@@ -328,6 +343,7 @@ def calibrated(setup: Setup, first: Served) -> tuple[np.ndarray, np.ndarray]:
         + demand.price_sensitivity_per_usd * first.price_usd
         - np.log(setup.reach)
     )
+    appeal += np.array([setup.scenario.labs[n].momentum for n in setup.labs])
     if demand.conduct == "bertrand":
         return appeal, np.ones(len(shares))
     cost = setup.hours_per_user * initial_price(setup.scenario)

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Literal
 
 type Path = tuple[str | int, ...]
@@ -33,6 +34,9 @@ CODES: Mapping[str, str] = {
 """One line for each code of a problem."""
 
 SHOWN = 20
+MOST_PROBLEMS = 1_000
+"""After so many, the search for more ends."""
+MOST_COMPARED = 200
 NEAR = 0.6
 WIDEST_LINE = 100
 LONGEST_VALUE = 60
@@ -124,6 +128,8 @@ def render(problems: Sequence[Problem]) -> str:
     if len(problems) > SHOWN:
         blocks.append(f"and {len(problems) - SHOWN} more")
     count = f"{len(problems)} error{'' if len(problems) == 1 else 's'}"
+    if len(problems) >= MOST_PROBLEMS:
+        count += " or more"
     files = joined(list(dict.fromkeys(p.place.file for p in problems)), "and")
     return "\n\n".join([*blocks, f"{count} in {files}; nothing was run."])
 
@@ -215,7 +221,10 @@ def joined(words: Sequence[str], last: str) -> str:
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word that was probably meant."""
     by_fold = {w.casefold(): w for w in words}
-    found = get_close_matches(word.casefold()[:LONGEST_VALUE], by_fold, n=1, cutoff=NEAR)
+    fold = word.casefold()[:LONGEST_VALUE]
+    if len(by_fold) > MOST_COMPARED:
+        by_fold = {w: by_fold[w] for w in sorted(by_fold, key=lambda w: (w[:2] != fold[:2], w))}
+    found = get_close_matches(fold, islice(by_fold, MOST_COMPARED), n=1, cutoff=NEAR)
     return by_fold[found[0]] if found else None
 
 

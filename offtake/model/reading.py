@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path as File
 from typing import Any, get_args
 
@@ -24,6 +25,7 @@ from offtake.model.documents import Document
 from offtake.model.facts import Fact, Layer, resolve_sources, stated, take_apart
 from offtake.model.mistakes import explain
 from offtake.model.problems import (
+    MOST_PROBLEMS,
     Issue,
     Path,
     Problem,
@@ -278,6 +280,9 @@ def _validated(draft: _Draft) -> Scenario | None:
     """Check the whole; put every issue into the draft; return the scenario if there is none."""
     scenario = None
     data = draft.plain
+    _add(draft, checks.check_sizes(data))
+    if any(issue.code == "E003" for issue in draft.issues):
+        return None
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
@@ -304,7 +309,7 @@ _POOLS = (("sites",), ("contracts",))
 
 def _add(draft: _Draft, issues: Sequence[Issue] | Iterator[Issue]) -> None:
     """Add issues with their places."""
-    for issue in issues:
+    for issue in islice(issues, max(0, MOST_PROBLEMS - len(draft.problems))):
         draft.issues.append(issue)
         origin = _origin(draft, issue.path)
         problem = origin.problem(replace(issue, also=None))

@@ -62,10 +62,10 @@ class Recorder:
         first.append(pl.lit(self.setup.seed, dtype=pl.Int64).alias("seed"))
         tables = {
             "trajectories": self._trajectories(),
-            "contracts": pl.DataFrame(_contracts(market), schema=CONTRACTS),
-            "sites": pl.DataFrame(_sites(market), schema=SITES),
-            "flows": pl.DataFrame(_flows(market), schema=FLOWS),
-            "events": pl.DataFrame(_events(market), schema=EVENTS),
+            "contracts": pl.DataFrame(_contracts(market), schema=CONTRACTS, infer_schema_length=None),
+            "sites": pl.DataFrame(_sites(market), schema=SITES, infer_schema_length=None),
+            "flows": pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
+            "events": pl.DataFrame(_events(market), schema=EVENTS, infer_schema_length=None),
         }
         return {name: table.select(*first, pl.all()) for name, table in tables.items()}
 
@@ -261,8 +261,18 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
         "target": facts.get("holder") or facts.get("region") or facts.get("policy") or facts.get("event"),
         "capacity_kw": facts.get("capacity_kw"),
         "usd_cents": facts.get("paid_cents"),
-        "detail": facts.get("reason") or facts.get("outcome") or facts.get("tranche") or facts.get("tender"),
+        "detail": facts.get("reason") or facts.get("outcome") or facts.get("tender"),
     }
+    tranche = facts.get("tranche")
+    if isinstance(tranche, str):
+        told |= {"target": tranche}
+    elif tranche is not None:
+        told |= {"actor": tranche.investor, "target": tranche.issuer, "detail": tranche.name}
+        told["usd_cents"] = tranche.amount_cents
+    loan = facts.get("loan")
+    if loan is not None:
+        told |= {"actor": loan.borrower, "target": loan.lender, "detail": loan.name}
+        told["usd_cents"] = loan.principal_cents
     if isinstance(contract, str) and contract in market.books.contracts.row:
         contract = market.books.contracts.facts[market.books.contracts.row[contract]]
     if contract is not None and not isinstance(contract, str):

@@ -51,8 +51,12 @@ class Demand(Part):
     """Logit price coefficient alpha, per USD a user-month."""
     unserved_penalty: NonNegative = 2.0
     """Utility omega lost when the whole load was unserved last month (dem-2)."""
-    usage_growth_per_month: Signed = 0.06
+    usage_growth_per_month: Signed = 0.07
     """Growth g_a of reference compute a user asks for, log points a month (dem-4)."""
+    willingness_growth_per_month: Signed = 0.04
+    """Growth g_v of what users would pay for a service as it does more, log points a month."""
+    growth_half_life_months: Positive = 48.0
+    """Months in which the growth of usage, willingness and efficiency halves."""
     efficiency_growth_per_month: Signed = 0.03
     """Growth g_eta of algorithmic efficiency of inference, log points a month (dem-4)."""
     training_efficiency_growth_per_month: Signed = 0.0
@@ -263,8 +267,11 @@ class Lab(Participant):
     """Compute the lab trains with at the start, H100e."""
     training_revenue_share: NonNegative = 0.5
     """Share rho of revenue that goes into training (dem-7)."""
-    training_funding_share: NonNegative = 0.6
-    """Share rho_f of the funding draw that goes into training (dem-7)."""
+    training_funding_share: NonNegative | None = None
+    """Share rho_f of the funding draw that goes into training (dem-7); where it is not given, what
+    makes the first month's budget pay for `training_h100e`."""
+    momentum: Signed = 0.0
+    """Log points by which appeal stands above what would keep the present share of users."""
     parent_funding_usd_per_year: Usd = 0.0
     """Money a parent puts in each year, USD."""
     parent_funding_growth_per_year: Signed = 0.0
@@ -294,6 +301,8 @@ class Cloud(Participant):
     """Growth of that cash flow, a year."""
     own_use_mw: NonNegative = 0.0
     """Energised capacity kept for its own products, MW of IT load."""
+    own_share_of_new: Share = 0.0
+    """Share of its own-account sites that its own products will take."""
     serves: tuple[str, ...] = ()
     """Labs it may sell to; empty for all."""
     priority: str | None = None

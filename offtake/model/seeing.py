@@ -12,8 +12,8 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, betas
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
-from offtake.model.sites import expected_lead
-from offtake.model.view import BuildOption, CloudView, LabView
+from offtake.model.sites import expected_lead, fee_usd
+from offtake.model.view import BuildOption, CloudView, LabView, SiteCost
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -198,7 +198,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             running=setup.running[pools],
             free_kw=free[pools],
             sites=tuple(sites[name]),
-            pool_of={s.name: books.pool_index[s.pool] for s in sites[name]},
+            costs={s.name: site_cost(market, s) for s in sites[name]},
             options=options,
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
@@ -227,6 +227,23 @@ def idle_shares(market: "Market") -> np.ndarray:
     energised = np.bincount(setup.pool_cloud, weights=books.energised_kw, minlength=len(setup.clouds))
     busy = np.bincount(setup.pool_cloud, weights=committed, minlength=len(setup.clouds))
     return 1 - busy / np.maximum(energised, 1.0)
+
+
+def site_cost(market: "Market", site: Site) -> SiteCost:
+    """Return what a site still costs its cloud, and would cost to run."""
+    setup = market.setup
+    chip = setup.scenario.chips[site.pool.chip]
+    h100e = site.capacity_kw * chip.h100e_per_mw / 1000
+    rent = site.rent_usd_per_kw_month * 1000 / chip.h100e_per_mw / HOURS_PER_MONTH
+    index = market.books.pool_index[site.pool]
+    return SiteCost(
+        pool_index=index,
+        h100e=h100e,
+        ahead=min(max(math.ceil(site.promised - market.time), 0), AHEAD),
+        remaining_usd=site_cost_usd(market, site) / h100e,
+        running_usd_per_hour=float(setup.running[index]) + rent,
+        fee_usd=fee_usd(site, setup.scenario.building, site.rent_usd_per_kw_month),
+    )
 
 
 def site_cost_usd(market: "Market", site: Site) -> float:

@@ -39,6 +39,8 @@ class Setup:
     reach: np.ndarray
     usage_path: np.ndarray
     """Common factor on usage from growth, efficiency and chance, by month (dem-4)."""
+    price_sensitivity: np.ndarray
+    """alpha by month, per USD a user-month: it falls as users would pay more."""
     appeal_path: np.ndarray
     """Shocks to appeal, by month and lab."""
     affiliates: np.ndarray
@@ -104,6 +106,8 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         hours_per_user=np.array([scenario.labs[n].compute_h100e_hours_per_user for n in labs]),
         reach=np.array([_reach(scenario, n) for n in labs]),
         usage_path=_usage_path(scenario, seed),
+        price_sensitivity=scenario.demand.price_sensitivity_per_usd
+        * np.exp(-scenario.demand.willingness_growth_per_month * maturing(scenario)),
         appeal_path=_appeal_path(scenario, seed, labs),
         affiliates=np.array([[_affiliated(scenario, n, c) for c in clouds] for n in labs]),
         barred=np.array([[_barred(scenario, n, c) for c in clouds] for n in labs]),
@@ -158,7 +162,13 @@ def _usage_path(scenario: Scenario, seed: int) -> np.ndarray:
     growth = demand.usage_growth_per_month - demand.efficiency_growth_per_month
     shocks = stream(seed, "usage").standard_normal(scenario.months + 1)
     walk = np.cumsum(demand.usage_noise_per_month * shocks)
-    return np.exp(growth * np.arange(scenario.months + 1) + walk)
+    return np.exp(growth * maturing(scenario) + walk)
+
+
+def maturing(scenario: Scenario) -> np.ndarray:
+    """Return by month the months of growth at its first rate that have passed: growth halves with time."""
+    half = scenario.demand.growth_half_life_months / math.log(2)
+    return half * (1 - np.exp(-np.arange(scenario.months + 1) / half))
 
 
 def _appeal_path(scenario: Scenario, seed: int, labs: tuple[str, ...]) -> np.ndarray:

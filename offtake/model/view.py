@@ -110,6 +110,22 @@ class BuildOption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCost:
+    """What a site of one's own still costs, and would cost to run, per H100e."""
+
+    pool_index: int
+    h100e: float
+    ahead: int
+    """Months to its promised energisation."""
+    remaining_usd: float
+    """Chips and, where it is not paid yet, the shell."""
+    running_usd_per_hour: float
+    """Power, operation and rent."""
+    fee_usd: float
+    """Fee for giving it up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloudView:
     """What a cloud sees when it prices, plans and builds."""
 
@@ -147,8 +163,8 @@ class CloudView:
     """V/I at which a merchant project starts (row D1)."""
     abandon: float
     """V/X below which a project is cancelled (row D2)."""
-    pool_of: Mapping[str, int]
-    """Pool index of each of its sites in the pipeline."""
+    costs: Mapping[str, SiteCost]
+    """Costs of each of its sites in the pipeline."""
     own_free_h100e: np.ndarray
     """Its uncommitted capacity by months ahead, H100e."""
 

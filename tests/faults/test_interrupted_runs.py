@@ -188,6 +188,18 @@ def mortal(tmp_path, monkeypatch, *, lives: int):
     return replace(plan("duopoly", seeds=3, months=2), market=market)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_the_whole_group_ends_workers_without_tracebacks(tmp_path, number, code):
+    process = start("run", "duopoly", *LONG, "--workers", "2", "--out", str(tmp_path / "out"))
+    wait_for(lambda: len(members(process.pid)) >= 3)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "runs finished" in err
+    wait_for(lambda: not members(process.pid))
+
+
 def test_workers_do_not_outlive_a_killed_command(tmp_path):
     process = start("run", "duopoly", *LONG, "--workers", "2", "--out", str(tmp_path / "out"))
     wait_for(lambda: len(members(process.pid)) >= 3)

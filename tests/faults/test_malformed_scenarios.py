@@ -166,7 +166,9 @@ def test_many_unknown_keys_end_in_twenty_problems_and_a_count(folder):
     with pytest.raises(ScenarioError) as caught:
         read(file)
     assert str(caught.value).count("error[") == 20
-    assert str(caught.value).endswith(f"and 2980 more\n\n3000 errors in {file}; nothing was run.")
+    assert str(caught.value).endswith(
+        f"and 980 more\n\n1000 errors or more in {file}; nothing was run."
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,3 +248,8 @@ def test_no_mutilation_ends_in_anything_but_a_reading_or_problems(tmp_path_facto
     for problem in error.problems if error else ():
         assert problem.code in CODES
         assert 1 <= problem.place.line <= lines
+
+
+def test_more_labs_than_can_be_run_are_refused_by_a_stated_limit(folder):
+    (problem,) = problems_of(folder, GOOD + "".join(f"[labs.a{n}]\n" for n in range(10_000)))
+    assert problem.message == "`labs` has 10_002 entries; expected at most 200"

@@ -18,7 +18,8 @@ from offtake.commands.terminal import Choice, ScenarioName, duration
 from offtake.experiments import run as runs
 from offtake.experiments.results import Ensemble, Failure, FolderTaken, Result
 from offtake.experiments.summary import focal, median_seed, over_runs, text
-from offtake.model.market import InvariantViolation, Market
+from offtake.model.invariants import InvariantViolation
+from offtake.model.market import Market
 from offtake.model.scenario import Scenario
 
 WIDEST = 80
@@ -133,7 +134,7 @@ def test_expected_errors_exist_under_their_names():
     [
         (FolderTaken("x"), Code.USAGE),
         (MemoryError(), Code.RESOURCES),
-        (InvariantViolation("x"), Code.MODEL),
+        (InvariantViolation(1.0, ["x"]), Code.MODEL),
         (ZeroDivisionError(), Code.BUG),
     ],
 )
@@ -261,7 +262,7 @@ def test_a_failed_run_is_named_and_does_not_stop_the_others(broken, capsys, tmp_
 
 
 def test_a_violated_invariant_returns_four_and_keeps_the_evidence(broken, capsys, tmp_path):
-    broken(InvariantViolation("money does not add up"))
+    broken(InvariantViolation(2.0, ["money does not add up"]))
     args = ["run", "duopoly", "--months", "2", "--seeds", "2", "--workers", "1"]
     assert call([*args, "--out", str(tmp_path / "out")]) == Code.MODEL
     assert "money does not add up" in capsys.readouterr().err
@@ -271,7 +272,7 @@ def test_a_violated_invariant_returns_four_and_keeps_the_evidence(broken, capsys
 
 
 def test_a_violated_invariant_of_the_only_run_keeps_the_evidence(broken, tmp_path):
-    broken(InvariantViolation("money does not add up"))
+    broken(InvariantViolation(2.0, ["money does not add up"]))
     args = ["run", "duopoly", "--months", "2", "--seed", "2", "--out", str(tmp_path / "out")]
     assert call(args) == Code.MODEL
     assert (tmp_path / "out" / "evidence" / "seed-2" / "failure.txt").exists()

@@ -55,4 +55,4 @@ def test_every_public_name_is_there():
 
 def test_an_unknown_public_name_is_refused_by_name():
     with pytest.raises(AttributeError, match="'offtake' has no attribute 'simulate'"):
-        _ = offtake.simulate  # pyright: ignore[reportAttributeAccessIssue]
+        _ = offtake.simulate
