@@ -62,7 +62,8 @@ class OpportunityCost:
         ahead = SOON
         free_total = float(view.own_free_h100e[1 : ahead + 1].mean() + view.rivals_h100e[ahead])
         for k, pool in enumerate(view.pools):
-            parts = list(free_parts(view.free_kw[k], ask.start_months))
+            least = int(view.rules.negotiation.smallest_mw * 1000)
+            parts = list(free_parts(view.free_kw[k], ask.start_months, least))
             if not parts:
                 continue
             kept = protected(
@@ -88,7 +89,8 @@ class OpportunityCost:
     def _new(self, view: CloudView, ask: Ask) -> Iterator[Column]:
         for option in view.options:
             can_wait = option.lead_months <= ask.start_months + LATEST
-            if option.room_kw <= 0 or not can_wait.any():
+            least = max(view.rules.negotiation.smallest_mw * 1000, 1)
+            if option.room_kw < least or not can_wait.any():
                 continue
             yield Column(
                 pool_index=option.pool_index,
@@ -99,7 +101,7 @@ class OpportunityCost:
             )
 
 
-def free_parts(free_kw: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+def free_parts(free_kw: np.ndarray, starts: np.ndarray, least_kw: int) -> Iterator[np.ndarray]:
     """Yield capacity that stays free from each start on, by lot: first what all lots could have.
 
     What becomes free later is a part of its own, open to lots that start late enough; so no kilowatt
@@ -108,7 +110,7 @@ def free_parts(free_kw: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
     offered = 0
     for start in np.unique(starts).tolist():
         free = int(free_kw[start:].min(initial=np.iinfo(np.int64).max))
-        if free > offered:
+        if free - offered >= max(least_kw, 1):
             yield np.where(starts >= start, float(free - offered), 0.0)
             offered = free
 

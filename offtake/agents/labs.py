@@ -7,7 +7,7 @@ from typing import ClassVar
 from scipy.special import ndtri
 
 from offtake.agents.participant import Participant
-from offtake.model.demand import damped
+from offtake.model.demand import budget_value, damped
 from offtake.model.proposals import Forecast, Lot, Tender
 from offtake.model.view import ForecastView, LabView
 
@@ -96,11 +96,19 @@ class CoverNeed:
 
 
 def mean_value(view: LabView, low: float, high: float, load: float) -> float:
-    """Return the mean use value of compute between two quantities, USD per H100e-hour (dem-9)."""
+    """Return the mean use value of compute between two quantities, USD per H100e-hour (dem-9).
+
+    Inference is served first, then training: worth what it earns later, or what the budget pays.
+    """
     inference = max(min(high, load) - min(low, load), 0.0)
     middle = (min(high, load) + min(low, load)) / 2
     value = inference * view.inference_value * (1 - view.value_slope * middle / max(load, 1e-9))
-    return (value + (high - low - inference) * view.training_value) / (high - low)
+    if high > load:
+        wanted = (view.need_h100e - view.load_h100e) * load / max(view.load_h100e, 1e-9)
+        start = max(low - load, 0.0)
+        paid = budget_value(view.contract_price, wanted, start, high - load)
+        value += (high - low - inference) * max(view.training_value, paid)
+    return value / (high - low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,24 @@ def training_value(
     return earned * worth_months * efficiency / HOURS_PER_MONTH
 
 
+LEAST_TRAINED = 0.25
+"""Share of the training a budget buys below which the budget's curve is not steeper (dem-7)."""
+
+
+def budget_value(price: float, bought: float, low: float, high: float) -> float:
+    """Return the mean value of training between two quantities for a lab on a budget, USD per H100e-hour.
+
+    A budget has unit elasticity (dem-7): what buys `bought` H100e at `price` would pay
+    ``price bought / x`` for the x-th.
+    """
+    if bought <= 0 or high <= low:
+        return 0.0
+    floor = LEAST_TRAINED * bought
+    low, high = max(low, floor), max(high, floor)
+    mean = 1 / floor if high == low else math.log(high / low) / (high - low)
+    return price * bought * (1 / low if high - low < 1e-9 * high else mean)
+
+
 def worth_months(growth: np.ndarray, discount: np.ndarray, decay: float, damping: float) -> np.ndarray:
     """Return PV_K: months of revenue that a unit of stock is worth, with damped growth (exp-2)."""
     h = np.arange(121)

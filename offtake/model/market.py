@@ -16,7 +16,7 @@ from offtake.model.cents import cents
 from offtake.model.chance import stream
 from offtake.model.clauses import Prepayment, TakeOrPay
 from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
-from offtake.model.demand import inference_value, training_value, worth_months
+from offtake.model.demand import LEAST_TRAINED, budget_value, inference_value, training_value, worth_months
 from offtake.model.events import (
     Advanced,
     Agreed,
@@ -152,6 +152,7 @@ class Market(mesa.Model):
         self.delivered_h100e = np.zeros(0)
         self.delivered_kw = np.zeros(clouds)
         self.used_h100e = np.zeros(0)
+        self.spot_values = np.zeros((2, labs))
         self.views: dict[str, CloudView] = {}
         self.lab_views: dict[str, LabView] = {}
         self.tenders: list[Tender] = []
@@ -666,7 +667,7 @@ class Market(mesa.Model):
         return self.setup.hours_per_user * (factor / self.books.efficiency_factor)
 
     def training_values(self, shares: np.ndarray) -> np.ndarray:
-        """Return v^T by lab, USD per H100e-hour (dem-9)."""
+        """Return v^T by lab at what it trains now, USD per H100e-hour (dem-7, dem-9)."""
         served, believed = self.books.served, self.books.believed
         assert served is not None
         assert believed is not None
@@ -686,6 +687,10 @@ class Market(mesa.Model):
             worth,
             self.training_efficiency,
         )
+        wanted = served.training_need_h100e
+        now = np.maximum(self.promised_now_h100e().sum(axis=1) - served.load_h100e, 1e-9)
+        paid = self.contract_price * np.minimum(wanted / now, 1 / LEAST_TRAINED)
+        value = np.maximum(value, paid)
         return np.where(self.fixed_values > 0, self.fixed_values, value)
 
     def hazard(self, lab: str) -> float:
@@ -745,30 +750,34 @@ class Market(mesa.Model):
         failed = np.array([name in self.books.failed for name in self.setup.labs])
         return np.where(failed, 0.0, unmet)
 
-    def spot_bids(self, lab: int, unmet: float) -> list[tuple[float, float]]:
-        """Return (price, H100e) bids for unmet need on the curve of (dem-9): inference, then training."""
+    def value_spot(self) -> None:
+        """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""
         served = self.books.served
         assert served is not None
-        fixed = self.setup.scenario.labs[self.setup.labs[lab]].value_usd_per_h100e_hour
-        if fixed > 0:
-            return [(fixed, unmet)]
+        inference = inference_value(served.price_usd, self.hours(self.month))
+        shares = served.users_million / self.adopters_million
+        self.spot_values = np.stack([inference, self.training_values(shares)])
+
+    def spot_bids(self, lab: int, unmet: float) -> list[tuple[float, float]]:
+        """Return (price, H100e) bids for unmet need on the curve of (dem-9)."""
+        served = self.books.served
+        assert served is not None
+        if self.fixed_values[lab] > 0:
+            return [(float(self.fixed_values[lab]), unmet)]
         load = float(served.load_h100e[lab])
-        need = load + float(served.training_need_h100e[lab])
-        met = need - unmet
+        met = load + float(served.training_need_h100e[lab]) - unmet
         bids = []
         if met < load:
-            first = float(
-                inference_value(served.price_usd[lab : lab + 1], self.hours(self.month)[lab : lab + 1])[0]
-            )
             step = (load - met) / SPOT_BLOCKS
+            slope = self.setup.scenario.demand.value_slope
             for k in range(SPOT_BLOCKS):
                 middle = met + (k + 0.5) * step
-                slope = self.setup.scenario.demand.value_slope
-                bids.append((first * (1 - slope * middle / load), step))
+                bids.append((float(self.spot_values[0, lab]) * (1 - slope * middle / load), step))
         training = unmet - max(load - met, 0.0)
         if training > 0:
-            shares = served.users_million / self.adopters_million
-            bids.append((float(self.training_values(shares)[lab]), training))
+            wanted = float(served.training_need_h100e[lab])
+            paid = budget_value(self.contract_price, wanted, wanted - training, wanted)
+            bids.append((max(float(self.spot_values[1, lab]), paid), training))
         return bids
 
     def hhi(self) -> float:

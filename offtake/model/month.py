@@ -683,6 +683,7 @@ def clear_spot(market: "Market") -> None:
     ) * (setup.theta / 1000)
     unmet = market.unmet_now()
     allowed = market.allowed()
+    market.value_spot()
     for region in sorted(setup.scenario.regions):
         pools = [
             p

@@ -19,10 +19,6 @@ from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
 
-SMALLEST_KW = 500
-"""Least size of a contract, kW: smaller remainders are left for the next tender."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A lot on tender with what the institution knows of its buyer."""
@@ -246,7 +242,7 @@ def _price(
     premium: np.ndarray,
     labs: np.ndarray,
 ) -> dict[tuple[int, int], Deal]:
-    lots, columns = np.nonzero(np.floor(taken / table.theta + 1e-6) >= SMALLEST_KW)
+    lots, columns = np.nonzero(_kilowatts(taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1))
     if not len(lots):
         return {}
     spare = bids.room - taken.sum(axis=0) > 0.01 * bids.room
@@ -281,7 +277,7 @@ def _price(
             request=request,
             column=table.columns[j],
             cloud=int(table.cloud[j]),
-            capacity_kw=int(taken[i, j] / table.theta[j] + 1e-6),
+            capacity_kw=int(_kilowatts(taken[i, j], table.theta[j])),
             term_months=int(months),
             floor_share=share,
             price=float(price[k]) * scale,
@@ -292,6 +288,11 @@ def _price(
             affiliate=bool(within[k]),
         )
     return deals
+
+
+def _kilowatts(h100e: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Return whole kilowatts; a rounding error below a thousandth of one does not cost the last."""
+    return np.floor(h100e / theta + 1e-3)
 
 
 def _best_elsewhere(bids: Bids, cloud: np.ndarray, spare: np.ndarray) -> np.ndarray:

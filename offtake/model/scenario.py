@@ -103,7 +103,7 @@ class Procurement(Part):
 
     lots_months: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (1, 12, 24)
     """Start of each lot of a tender, months ahead (pro-3)."""
-    threshold: Share = 0.05
+    threshold: Share = 0.15
     """Gap as a share of need above which a lab tenders (pro-3)."""
     coverage_floor: Share = 0.50
     """Least quantile of need that a lab wants covered by contract (pro-1)."""
@@ -126,6 +126,8 @@ class Negotiation(Part):
     """Take-or-pay floors on the menu, share of delivered capacity."""
     prepayment: tuple[Annotated[float, Field(ge=0, le=0.5)], ...] = (0.0, 0.15, 0.25)
     """Prepayments on the menu, share of the nominal contract value of the first year."""
+    smallest_mw: NonNegative = 0.5
+    """Least size of a contract, MW of IT load; smaller remainders wait for the next tender."""
     increment_usd_per_h100e_hour: Positive = 0.02
     """Smallest price step of the ascending clearing (bar-3)."""
     value_volatility_per_year: Positive = 0.30
