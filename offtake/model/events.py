@@ -271,6 +271,10 @@ class Believed(Event):
     spot_price: float
     win_share: "np.ndarray"
     """By lab and cloud: expected share of the lab's next awards."""
+    revenue_usd: "np.ndarray"
+    """By lab: the month's revenue, to measure growth against."""
+    revenue_growth: "np.ndarray"
+    """By lab: believed growth of revenue, log points a month."""
     burn_usd: "np.ndarray"
     """By lab: money spent beyond what comes in, a month; negative where money is earned."""
 

@@ -71,11 +71,13 @@ ROLES = {
 }
 SPOT_BLOCKS = 4
 """Steps in which a lab's value curve is bid in the call auction."""
+SPOT_CASH = 0.1
+"""Share of its cash that a lab spends on spot compute in a month at most."""
 SWITCHING_MONTHS = 36
 """Months over which a lab spreads the cost of moving to a new cloud."""
 AT_HOME = 0.05
 """Share of a lab's compute from which it counts as settled on a cloud."""
-INVESTING_SHARE = 0.5
+INVESTING_SHARE = 0.25
 """Share of its cash that a lab or a cloud puts into a venture at most."""
 
 __all__ = ["PHASES", "InvariantViolation", "Market"]
@@ -748,7 +750,13 @@ class Market(mesa.Model):
         need = served.load_h100e + served.training_need_h100e
         unmet = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
         failed = np.array([name in self.books.failed for name in self.setup.labs])
-        return np.where(failed, 0.0, unmet)
+        return np.where(failed, 0.0, np.minimum(unmet, self._affordable_on_spot()))
+
+    def _affordable_on_spot(self) -> np.ndarray:
+        """Return what a lab's cash buys for a month at the last spot price, H100e (pro-6)."""
+        assert self.books.believed is not None
+        cash = np.array([max(self.books.deposits[n], 0) / 100 for n in self.setup.labs])
+        return SPOT_CASH * cash / (self.books.believed.spot_price * HOURS_PER_MONTH)
 
     def value_spot(self) -> None:
         """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""

@@ -104,12 +104,24 @@ def observe(market: "Market") -> None:
             contract_price=_contract_price(market, before),
             spot_price=_spot_price(market, before.spot_price),
             win_share=_win_share(market, before),
+            revenue_usd=served.revenue_usd,
+            revenue_growth=_revenue_growth(market, before, served),
             burn_usd=0.5 * before.burn_usd + 0.5 * market.burn_usd
             if market.month > 1
             else market.burn_usd,
             cause="observation",
         )
     )
+
+
+def _revenue_growth(market: "Market", before: Believed, served: Served) -> np.ndarray:
+    """Move believed growth of revenue towards the month's (exp-1)."""
+    if market.month == 1:
+        return before.revenue_growth
+    both = (served.revenue_usd > 0) & (before.revenue_usd > 0)
+    grown = np.log(np.where(both, served.revenue_usd, 1) / np.where(both, before.revenue_usd, 1))
+    learning = market.setup.scenario.beliefs.learning
+    return before.revenue_growth + learning * (grown - before.revenue_growth)
 
 
 def _contract_price(market: "Market", before: Believed) -> float:
@@ -347,7 +359,7 @@ def _fail(market: "Market", name: str) -> None:
 
 
 def finance(market: "Market") -> None:
-    """Labs with a short runway look for a round; investors answer (fin-6)."""
+    """Labs with a short runway look for a round that doubles the target; investors answer (fin-6)."""
     books, scenario = market.books, market.setup.scenario
     rules = scenario.finance
     believed, served = books.believed, books.served
@@ -361,8 +373,8 @@ def finance(market: "Market") -> None:
         last = books.last_round.get(name, -math.inf)
         if market.time - last < rules.round_interval_months:
             continue
-        asked = rules.runway_target_months * burn - cash
-        growth = math.exp(12 * float(believed.growth[i])) - 1
+        asked = 2 * rules.runway_target_months * burn - cash
+        growth = math.exp(12 * float(believed.revenue_growth[i])) - 1
         forward = 12 * float(served.revenue_usd[i]) * math.sqrt(1 + max(growth, 0.0))
         for investor in sorted(scenario.investors):
             if scenario.investors[investor].joins_rounds and asked > 0:

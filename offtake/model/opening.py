@@ -378,6 +378,8 @@ def _first_beliefs(setup: Setup, books: Books) -> Believed:
         contract_price=price,
         spot_price=price,
         win_share=_first_win_share(setup, books),
+        revenue_usd=first.revenue_usd,
+        revenue_growth=np.full(count, beliefs.growth_per_month),
         burn_usd=np.zeros(count),
         cause="scenario",
     )

@@ -80,9 +80,9 @@ class Demand(Part):
 class Beliefs(Part):
     """Expectations (exp-1 to exp-5)."""
 
-    learning: Share = 0.20
+    learning: Share = 0.10
     """Speed lambda at which a growth belief moves to observed growth (exp-1)."""
-    damping: Annotated[float, Field(gt=0, le=1)] = 0.96
+    damping: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Damping phi_d of projected growth, a month (exp-2)."""
     growth_per_month: Signed = 0.05
     """Growth of need that everybody believes at the start, log points a month."""
@@ -107,7 +107,7 @@ class Procurement(Part):
     """Gap as a share of need above which a lab tenders (pro-3)."""
     coverage_floor: Share = 0.50
     """Least quantile of need that a lab wants covered by contract (pro-1)."""
-    affordability: NonNegative = 3.0
+    affordability: NonNegative = 2.0
     """Multiple kappa of resources that take-or-pay obligations may reach (pro-6)."""
     renegotiation_per_year: Share = 0.10
     """Probability that a supplier reopens a contract, a year; enters psi (pro-5)."""
@@ -348,6 +348,8 @@ class Investor(Participant):
     """Return it asks for, a year (fin-6)."""
     assets_usd: Usd = 0.0
     """Liquid assets it can sell, USD."""
+    inflow_usd_per_year: Usd = 0.0
+    """Money its own backers add each year, USD."""
     haircut: Share = 0.10
     """Discount when assets are sold."""
     joins_rounds: bool = False

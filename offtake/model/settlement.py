@@ -52,7 +52,7 @@ def paid(deposits: dict[str, int], bills: Iterable[Posting], overdraft: frozense
 
 
 def income(market: "Market") -> Iterator[Posting]:
-    """Yield what the rest of the world pays: service revenue, parents, other business."""
+    """Yield what the rest of the world pays: services, parents, other business, backers."""
     books, scenario = market.books, market.setup.scenario
     served = books.served
     assert served is not None
@@ -66,6 +66,9 @@ def income(market: "Market") -> Iterator[Posting]:
         if name not in books.failed:
             other = other_cash_flow_usd(scenario.clouds[name], market.time)
             yield Posting("Customers", name, cents(other), "other business")
+    for name, investor in sorted(scenario.investors.items()):
+        inflow = cents(investor.inflow_usd_per_year / 12)
+        yield Posting("Customers", name, inflow, "backers")
 
 
 def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:

@@ -1,0 +1,339 @@
+"""Small valid scenarios drawn by Hypothesis, and what tests ask of a market that has run."""
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from offtake.model.market import Market
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.scenario import (
+    Agreement,
+    Chip,
+    Cloud,
+    ContractGiven,
+    DatedEvent,
+    Demand,
+    Government,
+    Investor,
+    Lab,
+    Landlord,
+    Lender,
+    PolicyGiven,
+    Region,
+    Scenario,
+    SiteGiven,
+    TrancheGiven,
+)
+
+START = dt.date(2025, 1, 1)
+TABLES = (
+    "regions",
+    "chips",
+    "labs",
+    "clouds",
+    "landlords",
+    "investors",
+    "lenders",
+    "governments",
+    "agreements",
+    "contracts",
+    "sites",
+    "tranches",
+    "policies",
+    "events",
+)
+OLD_H100E_PER_MW = 800.0
+PRICE_USD_PER_H100E_HOUR = 2.0
+USER_PRICE_USD = 2.5
+INFERENCE_SHARE = 0.4
+
+
+def day(months: int, of_month: int = 1) -> dt.date:
+    """Return a day some months after the start of every generated scenario."""
+    year, month = divmod(START.month - 1 + months, 12)
+    return dt.date(START.year + year, month + 1, of_month)
+
+
+@st.composite
+def scenarios(
+    draw: st.DrawFn, *, exclusive: bool = False, first_refusal: bool = False, months: int = 15
+) -> Scenario:
+    """Draw a market of two to four labs and clouds whose contracts fit what is built."""
+    regions = ["north", "south"][: draw(st.integers(1, 2))]
+    labs = [f"Lab {c}" for c in "ABCD"[: draw(st.integers(2, 4))]]
+    clouds = [f"Cloud {c}" for c in "PQRS"[: draw(st.integers(2, 4))]]
+    sites: dict[str, SiteGiven] = {}
+    contracts: dict[str, ContractGiven] = {}
+    sellers: dict[str, Cloud] = {}
+    mw_of = dict.fromkeys(labs, 0)
+    for number, cloud in enumerate(clouds):
+        buyers = [lab for i, lab in enumerate(labs) if i % len(clouds) == number or draw(st.booleans())]
+        stands_mw = draw(st.integers(60, 300))
+        sold_mw = stands_mw * draw(st.integers(4, 10)) // 10
+        region = draw(st.sampled_from(regions))
+        sites[f"s-{number}"] = SiteGiven(
+            cloud=cloud, region=region, chip="old", capacity_mw=float(stands_mw), stage="energised"
+        )
+        for lab in buyers:
+            part_mw = sold_mw // len(buyers)
+            mw_of[lab] += part_mw
+            contracts[f"c-{number}-{lab[-1].lower()}"] = draw(_running(lab, cloud, region, part_mw))
+        if draw(st.booleans()):
+            _add_next(draw, number, cloud, region, labs, sites, contracts)
+        if draw(st.booleans()):
+            sites[f"l-{number}"] = SiteGiven(
+                cloud=cloud, region=region, capacity_mw=80.0, stage="loi", landlord="Landlord"
+            )
+        sellers[cloud] = draw(_seller(stands_mw - sold_mw, labs, buyers))
+    buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20))) for lab in labs}
+    users = sum(lab.users_million for lab in buyers_.values())
+    return Scenario(
+        format=1,
+        name="generated",
+        question="What must hold whatever is given?",
+        start=START,
+        months=draw(st.integers(6, months)),
+        cutoff=START,
+        demand=Demand(potential_users_million=10 * users, adopters_million=2 * users),
+        regions={name: draw(_region()) for name in regions},
+        chips={
+            "old": Chip(
+                released=dt.date(2023, 1, 1),
+                h100e_per_mw=OLD_H100E_PER_MW,
+                price_usd_per_h100e=36_000.0,
+            ),
+            "new": Chip(
+                released=day(draw(st.integers(2, 9))), h100e_per_mw=1_600.0, price_usd_per_h100e=18_000.0
+            ),
+        },
+        labs=buyers_,
+        clouds=sellers,
+        landlords={
+            "Landlord": Landlord(
+                cash_usd=1e9,
+                region=draw(st.sampled_from(regions)),
+                available_mw=50.0,
+                new_mw_per_year=200.0,
+                rent_usd_per_kw_month=130.0,
+            )
+        },
+        investors={
+            "Fund": Investor(cash_usd=10e9, assets_usd=draw(st.sampled_from([0.0, 2e9])), joins_rounds=True)
+        },
+        lenders={"Lender": Lender(cash_usd=20e9)},
+        governments={"State": Government(cash_usd=0.0)},
+        agreements=draw(_agreements(labs, clouds, exclusive, first_refusal)),
+        contracts=contracts,
+        sites=sites,
+        tranches=draw(_tranches(labs)),
+        policies=draw(_policies(regions, clouds)),
+        events=draw(_events()),
+    )
+
+
+@st.composite
+def _running(draw: st.DrawFn, lab: str, cloud: str, region: str, part_mw: int) -> ContractGiven:
+    return ContractGiven(
+        lab=lab,
+        cloud=cloud,
+        region=region,
+        chip="old",
+        capacity_mw=float(part_mw),
+        price_usd_per_h100e_hour=PRICE_USD_PER_H100E_HOUR,
+        start=dt.date(2024, 1, 1),
+        end=day(draw(st.integers(3, 40)), draw(st.sampled_from([1, 16]))),
+        take_or_pay=draw(st.sampled_from([0.0, 0.5, 0.8, 1.0])),
+        prepayment_usd=draw(st.sampled_from([0.0, 1e8])),
+    )
+
+
+def _add_next(
+    draw: st.DrawFn,
+    number: int,
+    cloud: str,
+    region: str,
+    labs: list[str],
+    sites: dict[str, SiteGiven],
+    contracts: dict[str, ContractGiven],
+) -> None:
+    """Add a site that is being built, and a contract that waits for it."""
+    mw = draw(st.integers(20, 120))
+    sites[f"n-{number}"] = SiteGiven(
+        cloud=cloud,
+        region=region,
+        chip="new",
+        capacity_mw=float(mw),
+        stage=draw(st.sampled_from(["leased", "building", "powered"])),
+        construction_months=float(draw(st.integers(1, 12))),
+        grid_months=float(draw(st.integers(1, 12))),
+    )
+    contracts[f"d-{number}"] = ContractGiven(
+        lab=draw(st.sampled_from(labs)),
+        cloud=cloud,
+        region=region,
+        chip="new",
+        capacity_mw=float(mw // 2),
+        price_usd_per_h100e_hour=1.25,
+        start=day(draw(st.integers(1, 8)), draw(st.sampled_from([1, 10]))),
+        end=day(30),
+        take_or_pay=0.8,
+        ramp_months=draw(st.integers(0, 4)),
+    )
+
+
+@st.composite
+def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) -> Cloud:
+    kind = draw(st.sampled_from(["hyperscaler", "hyperscaler", "neocloud", "captive"]))
+    return Cloud(
+        kind=kind,
+        cash_usd=draw(st.sampled_from([1e8, 3e9, 20e9])),
+        other_cash_flow_usd_per_year=draw(st.sampled_from([0.0, 5e9])),
+        own_use_mw=float(spare_mw // draw(st.integers(1, 3))),
+        own_share_of_new=draw(st.sampled_from([0.0, 0.3])),
+        debt_share=draw(st.sampled_from([0.0, 0.8])),
+        debt_usd=draw(st.sampled_from([0.0, 1e9])),
+        priority=(buyers or labs)[0] if kind == "captive" else None,
+        owners={"Fund": 0.5} if kind == "captive" else {},
+    )
+
+
+@st.composite
+def _buyer(draw: st.DrawFn, mw: int) -> Lab:
+    h100e = mw * OLD_H100E_PER_MW
+    cost_usd = h100e * PRICE_USD_PER_H100E_HOUR * HOURS_PER_MONTH
+    users = draw(st.sampled_from([0.8, 1.3, 2.0])) * cost_usd / USER_PRICE_USD / 1e6
+    return Lab(
+        cash_usd=draw(st.sampled_from([0.0, 1e8, 2e9, 2e10])),
+        users_million=users,
+        price_usd_per_user_month=USER_PRICE_USD,
+        compute_h100e_hours_per_user=INFERENCE_SHARE * h100e * HOURS_PER_MONTH / (users * 1e6),
+        training_h100e=(1 - INFERENCE_SHARE) * h100e,
+        parent_funding_usd_per_year=draw(st.sampled_from([0.0, 1e9])),
+    )
+
+
+@st.composite
+def _region(draw: st.DrawFn) -> Region:
+    return Region(
+        construction_mean_months=float(draw(st.integers(2, 15))),
+        grid_mean_months=float(draw(st.integers(2, 25))),
+        power_usd_per_kwh=draw(st.sampled_from([0.04, 0.09])),
+        pue=1.2,
+    )
+
+
+@st.composite
+def _agreements(
+    draw: st.DrawFn, labs: list[str], clouds: list[str], exclusive: bool, first_refusal: bool
+) -> dict[str, Agreement]:
+    agreements = {}
+    for number, lab in enumerate(labs):
+        kinds = draw(st.sets(st.sampled_from(["exclusive", "refusal", "share"])))
+        if number == 0:
+            kinds |= {"exclusive"} if exclusive else set()
+            kinds |= {"refusal"} if first_refusal else set()
+        if not kinds:
+            continue
+        until = day(draw(st.integers(2, 30)), draw(st.sampled_from([1, 20])))
+        agreements[f"a-{number}"] = Agreement(
+            lab=lab,
+            cloud=draw(st.sampled_from(clouds)),
+            exclusive_until=until if "exclusive" in kinds else None,
+            first_refusal_from=START if "refusal" in kinds else None,
+            first_refusal_until=until if "refusal" in kinds else None,
+            first_refusal_days=draw(st.sampled_from([10, 30, 75])),
+            revenue_share=0.1 if "share" in kinds else 0.0,
+            reach=draw(st.sampled_from([1.0, 0.7])),
+        )
+    return agreements
+
+
+@st.composite
+def _tranches(draw: st.DrawFn, labs: list[str]) -> dict[str, TrancheGiven]:
+    return {
+        f"t-{n}": TrancheGiven(
+            investor="Fund",
+            issuer=draw(st.sampled_from(labs)),
+            due=day(draw(st.integers(0, 12)), draw(st.sampled_from([1, 11]))),
+            amount_usd=2e9,
+            reduced_usd=draw(st.sampled_from([0.0, 5e8])),
+            condition=draw(st.sampled_from(["none", "governance"])),
+            probability=0.5,
+        )
+        for n in range(draw(st.integers(0, 3)))
+    }
+
+
+@st.composite
+def _policies(draw: st.DrawFn, regions: list[str], clouds: list[str]) -> dict[str, PolicyGiven]:
+    policies = {}
+    if draw(st.booleans()):
+        policies["faster-grid"] = PolicyGiven(
+            government="State",
+            instrument="permitting",
+            effective=day(draw(st.integers(0, 6)), 6),
+            until=draw(st.sampled_from([None, day(9)])),
+            regions=(regions[0],),
+            grid_multiplier=draw(st.sampled_from([0.5, 2.0])),
+        )
+    if draw(st.booleans()):
+        policies["no-chips"] = PolicyGiven(
+            government="State",
+            instrument="export-control",
+            effective=day(draw(st.integers(0, 6))),
+            destinations=(regions[-1],),
+            exempt_parents=(clouds[0],),
+        )
+    return policies
+
+
+@st.composite
+def _events(draw: st.DrawFn) -> dict[str, DatedEvent]:
+    if not draw(st.booleans()):
+        return {}
+    return {
+        "shock": DatedEvent(
+            on=day(draw(st.integers(1, 8)), draw(st.sampled_from([1, 20]))),
+            what="usage changes",
+            usage_shock=draw(st.sampled_from([-0.5, 0.5])),
+            duration_months=draw(st.sampled_from([None, 3])),
+        )
+    }
+
+
+# What a run is asked
+
+
+def played(scenario: Scenario, *, seed: int = 1, months: float | None = None, **how: Any) -> Market:
+    """Return the market of a scenario after some months, by default all of them."""
+    market = Market(scenario, rng=seed, **how)
+    market.run_until(scenario.months if months is None else months)
+    return market
+
+
+def reordered(scenario: Scenario, order: Any) -> Scenario:
+    """Return the scenario with the entries of every table in another order."""
+    tables = {t: {n: getattr(scenario, t)[n] for n in order(list(getattr(scenario, t)))} for t in TABLES}
+    return scenario.model_copy(update=tables)
+
+
+def digest(market: Market) -> str:
+    """Return a hash of everything that was recorded, bit for bit."""
+    found = hashlib.sha256()
+    for name, months in market.recorder.values.items():
+        found.update(name.encode())
+        for values in months:
+            found.update(values.tobytes())
+    for time, event in market.books.journal:
+        found.update(repr((time, type(event).__name__)).encode())
+        for field in type(event).__dataclass_fields__:
+            found.update(_bytes(getattr(event, field)))
+    found.update(repr(sorted(market.books.deposits.items())).encode())
+    return found.hexdigest()
+
+
+def _bytes(value: Any) -> bytes:
+    return value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
