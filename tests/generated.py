@@ -59,7 +59,12 @@ def day(months: int, of_month: int = 1) -> dt.date:
 
 @st.composite
 def scenarios(
-    draw: st.DrawFn, *, exclusive: bool = False, first_refusal: bool = False, months: int = 15
+    draw: st.DrawFn,
+    *,
+    exclusive: bool = False,
+    first_refusal: bool = False,
+    months: int = 15,
+    least_cash_usd: float = 1e8,
 ) -> Scenario:
     """Draw a market of two to four labs and clouds whose contracts fit what is built."""
     regions = ["north", "south"][: draw(st.integers(1, 2))]
@@ -70,7 +75,9 @@ def scenarios(
     sellers: dict[str, Cloud] = {}
     mw_of = dict.fromkeys(labs, 0)
     for number, cloud in enumerate(clouds):
-        buyers = [lab for i, lab in enumerate(labs) if i % len(clouds) == number or draw(st.booleans())]
+        buyers = [
+            lab for i, lab in enumerate(labs) if i % len(clouds) == number or draw(st.booleans())
+        ]
         stands_mw = draw(st.integers(60, 300))
         sold_mw = stands_mw * draw(st.integers(4, 10)) // 10
         region = draw(st.sampled_from(regions))
@@ -88,7 +95,7 @@ def scenarios(
                 cloud=cloud, region=region, capacity_mw=80.0, stage="loi", landlord="Landlord"
             )
         sellers[cloud] = draw(_seller(stands_mw - sold_mw, labs, buyers))
-    buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20))) for lab in labs}
+    buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20), least_cash_usd)) for lab in labs}
     users = sum(lab.users_million for lab in buyers_.values())
     return Scenario(
         format=1,
@@ -106,7 +113,9 @@ def scenarios(
                 price_usd_per_h100e=36_000.0,
             ),
             "new": Chip(
-                released=day(draw(st.integers(2, 9))), h100e_per_mw=1_600.0, price_usd_per_h100e=18_000.0
+                released=day(draw(st.integers(2, 9))),
+                h100e_per_mw=1_600.0,
+                price_usd_per_h100e=18_000.0,
             ),
         },
         labs=buyers_,
@@ -121,7 +130,9 @@ def scenarios(
             )
         },
         investors={
-            "Fund": Investor(cash_usd=10e9, assets_usd=draw(st.sampled_from([0.0, 2e9])), joins_rounds=True)
+            "Fund": Investor(
+                cash_usd=10e9, assets_usd=draw(st.sampled_from([0.0, 2e9])), joins_rounds=True
+            )
         },
         lenders={"Lender": Lender(cash_usd=20e9)},
         governments={"State": Government(cash_usd=0.0)},
@@ -201,12 +212,12 @@ def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) 
 
 
 @st.composite
-def _buyer(draw: st.DrawFn, mw: int) -> Lab:
+def _buyer(draw: st.DrawFn, mw: int, least_cash_usd: float) -> Lab:
     h100e = mw * OLD_H100E_PER_MW
     cost_usd = h100e * PRICE_USD_PER_H100E_HOUR * HOURS_PER_MONTH
     users = draw(st.sampled_from([0.8, 1.3, 2.0])) * cost_usd / USER_PRICE_USD / 1e6
     return Lab(
-        cash_usd=draw(st.sampled_from([0.0, 1e8, 2e9, 2e10])),
+        cash_usd=draw(st.sampled_from([least_cash_usd, 2e9, 2e10])),
         users_million=users,
         price_usd_per_user_month=USER_PRICE_USD,
         compute_h100e_hours_per_user=INFERENCE_SHARE * h100e * HOURS_PER_MONTH / (users * 1e6),
@@ -316,7 +327,9 @@ def played(scenario: Scenario, *, seed: int = 1, months: float | None = None, **
 
 def reordered(scenario: Scenario, order: Any) -> Scenario:
     """Return the scenario with the entries of every table in another order."""
-    tables = {t: {n: getattr(scenario, t)[n] for n in order(list(getattr(scenario, t)))} for t in TABLES}
+    tables = {
+        t: {n: getattr(scenario, t)[n] for n in order(list(getattr(scenario, t)))} for t in TABLES
+    }
     return scenario.model_copy(update=tables)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from offtake.agents.participant import Participant
 from offtake.model.contracts import Site, Stage
+from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import (
     annuity,
     full_cost,
@@ -28,7 +29,6 @@ from offtake.model.proposals import (
     StartBuilding,
     TurnToLease,
 )
-from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.sites import worth_usd_per_h100e
 from offtake.model.view import Ask, BuildOption, CloudView, SiteCost
 
@@ -61,11 +61,10 @@ class OpportunityCost:
     def _existing(self, view: CloudView, ask: Ask) -> Iterator[Column]:
         ahead = SOON
         free_total = float(view.own_free_h100e[1 : ahead + 1].mean() + view.rivals_h100e[ahead])
-        for k, pool in enumerate(view.pools):
-            least = int(view.rules.negotiation.smallest_mw * 1000)
-            parts = list(free_parts(view.free_kw[k], ask.start_months, least))
-            if not parts:
-                continue
+        starts = np.unique(ask.start_months)
+        lasting = lasting_kw(view.free_kw, starts)
+        least = max(view.rules.negotiation.smallest_mw * 1000, 1)
+        for k in np.flatnonzero(lasting[:, -1] >= least).tolist():
             kept = protected(
                 view.contract_price,
                 float(view.running[k]),
@@ -74,9 +73,9 @@ class OpportunityCost:
                 DEMAND_DEVIATION,
             )
             capital = np.full(ask.use.shape, self.floor(view, kept))
-            for room_kw in parts:
+            for room_kw in free_parts(lasting[k], starts, ask.start_months, least):
                 yield Column(
-                    pool_index=pool,
+                    pool_index=view.pools[k],
                     running=float(view.running[k]),
                     room_h100e=room_kw * view.theta[k],
                     capital=capital,
@@ -101,17 +100,24 @@ class OpportunityCost:
             )
 
 
-def free_parts(free_kw: np.ndarray, starts: np.ndarray, least_kw: int) -> Iterator[np.ndarray]:
-    """Yield capacity that stays free from each start on, by lot: first what all lots could have.
+def lasting_kw(free_kw: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return by pool and start what stays free from that start on, whole kilowatts."""
+    suffix = np.minimum.accumulate(free_kw[:, ::-1], axis=1)[:, ::-1]
+    return suffix[:, starts]
+
+
+def free_parts(
+    lasting: np.ndarray, starts: np.ndarray, lots: np.ndarray, least_kw: float
+) -> Iterator[np.ndarray]:
+    """Yield by lot what stays free from each start on: first what all lots could have.
 
     What becomes free later is a part of its own, open to lots that start late enough; so no kilowatt
     is offered twice.
     """
     offered = 0
-    for start in np.unique(starts).tolist():
-        free = int(free_kw[start:].min(initial=np.iinfo(np.int64).max))
-        if free - offered >= max(least_kw, 1):
-            yield np.where(starts >= start, float(free - offered), 0.0)
+    for start, free in zip(starts.tolist(), lasting.tolist(), strict=True):
+        if free - offered >= least_kw:
+            yield np.where(lots >= start, float(free - offered), 0.0)
             offered = free
 
 
@@ -125,18 +131,23 @@ def new_build_capital(view: CloudView, option: BuildOption, ask: Ask) -> np.ndar
     rate, decline = rate_per_month(view), rules.decline_per_month
     life = rules.building.server_life_months
     chips = refreshed(option.chips_usd_per_h100e, decline, rate, terms, life)
-    earned_after = residual(
-        price=view.contract_price,
-        running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
-        decline_per_month=decline,
-        rate_per_month=rate,
-        busy=rules.building.busy,
-        months=terms,
-        life_months=life,
-    ) * (1 + rate) ** -terms
+    earned_after = (
+        residual(
+            price=view.contract_price,
+            running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
+            decline_per_month=decline,
+            rate_per_month=rate,
+            busy=rules.building.busy,
+            months=terms,
+            life_months=life,
+        )
+        * (1 + rate) ** -terms
+    )
     shell_after = option.shell_usd_per_h100e * np.maximum(1 - terms / 240, 0) * (1 + rate) ** -terms
     committed = rules.floors + (1 - rules.floors) * ask.use
-    contracted = committed * np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0)[None, :, None]
+    contracted = (
+        committed * np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0)[None, :, None]
+    )
     needed = (chips + option.shell_usd_per_h100e)[None, :, None]
     needed = needed * hurdle(1 - contracted, view.trigger)
     needed = np.maximum(needed - (earned_after + shell_after)[None, :, None], 0.0)
@@ -226,7 +237,9 @@ class RealOptions:
         value = own * view.trigger * avoidable + (1 - own) * value  # its own products pay their way
         if site.stage is Stage.LOI:
             if value >= view.trigger * avoidable:
-                yield TurnToLease(site=site.name)  # otherwise it is held to its deadline: it costs nothing
+                yield TurnToLease(
+                    site=site.name
+                )  # otherwise it is held to its deadline: it costs nothing
         elif uncommitted and value < view.abandon * avoidable and site.stage is not Stage.POWERED:
             yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
         elif site.stage is Stage.LEASED:

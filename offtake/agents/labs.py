@@ -131,5 +131,3 @@ class Lab(Participant):
     """A buyer of compute that sells AI services."""
 
     defaults: ClassVar = {"forecaster": Adapt(), "procurer": CoverNeed()}
-
-

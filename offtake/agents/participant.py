@@ -32,7 +32,12 @@ class Participant(mesa.Agent):
     """Strategy by port."""
 
     def __init__(
-        self, model: mesa.Model, *, name: str, data: Any, strategies: Mapping[str, Any] | None = None
+        self,
+        model: mesa.Model,
+        *,
+        name: str,
+        data: Any,
+        strategies: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(model)
         self.name = name

@@ -249,11 +249,15 @@ class Books:
 
     def held(self, holder: str, kind: str | None = None) -> int:
         """Return what others owe `holder`, in cents."""
-        return sum(c for (h, _, k, _), c in self.claims.items() if h == holder and kind in (None, k))
+        return sum(
+            c for (h, _, k, _), c in self.claims.items() if h == holder and kind in (None, k)
+        )
 
     def owed(self, issuer: str, kind: str | None = None) -> int:
         """Return what `issuer` owes others, in cents."""
-        return sum(c for (_, i, k, _), c in self.claims.items() if i == issuer and kind in (None, k))
+        return sum(
+            c for (_, i, k, _), c in self.claims.items() if i == issuer and kind in (None, k)
+        )
 
     def free_kw(self) -> np.ndarray:
         """Return promised less own and committed capacity, by pool and month, whole kilowatts."""
@@ -346,7 +350,9 @@ class Books:
     def _energise(self, name: str, time: float) -> None:
         site = self.sites[name]
         self._advance(
-            replace(site, stage=Stage.ENERGISED, energised_at=time, promised=min(site.promised, time))
+            replace(
+                site, stage=Stage.ENERGISED, energised_at=time, promised=min(site.promised, time)
+            )
         )
         pool = self.pool_index[site.pool]
         self.energised_kw[pool] += site.capacity_kw

@@ -80,7 +80,8 @@ def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
     are within two increments of indifference, who gets what is settled for the largest joint surplus.
     No participant moves first.
     """
-    pieces = 1 if not bids.dependence.any() else TRANCHES
+    # a penalty below the price step cannot split a purchase
+    pieces = TRANCHES if float(bids.dependence.max(initial=0.0)) > increment else 1
     premium = np.zeros(len(bids.room))
     taken = demanded(bids, premium, pieces)
     if not _over(bids, taken).any():
@@ -117,7 +118,8 @@ def _settle(bids: Bids, net: np.ndarray, premium: np.ndarray, tolerance: float) 
     ones = np.ones(len(pairs))
     at = np.arange(len(pairs))
     matrix = csr_array(
-        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])), shape=(lots + columns, len(at))
+        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])),
+        shape=(lots + columns, len(at)),
     )
     solution = linprog(
         -np.maximum((net + premium).ravel()[pairs], 0.0),

@@ -122,7 +122,9 @@ def budget_value(price: float, bought: float, low: float, high: float) -> float:
     return price * bought * (1 / low if high - low < 1e-9 * high else mean)
 
 
-def worth_months(growth: np.ndarray, discount: np.ndarray, decay: float, damping: float) -> np.ndarray:
+def worth_months(
+    growth: np.ndarray, discount: np.ndarray, decay: float, damping: float
+) -> np.ndarray:
     """Return PV_K: months of revenue that a unit of stock is worth, with damped growth (exp-2)."""
     h = np.arange(121)
     paths = np.exp(damped(growth[:, None], damping, h) - discount[:, None] / 12 * h)

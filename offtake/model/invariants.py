@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.contracts import Stage
+from offtake.model.events import Entered
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -50,9 +51,7 @@ def _money(market: "Market") -> Iterator[str]:
 
 
 def _entered(market: "Market") -> int:
-    return sum(
-        event.deposits_cents for _, event in market.books.journal if type(event).__name__ == "Entered"
-    )
+    return sum(e.deposits_cents for _, e in market.books.journal if isinstance(e, Entered))
 
 
 def _claims(market: "Market") -> Iterator[str]:
@@ -160,5 +159,8 @@ def _failed(market: "Market") -> Iterator[str]:
     """I11: a failed participant has nothing in force and owes nothing unbooked."""
     c = market.books.contracts
     for row, contract in enumerate(c.facts):
-        if c.state[row] in ("signed", "active") and {contract.buyer, contract.seller} & market.books.failed:
+        if (
+            c.state[row] in ("signed", "active")
+            and {contract.buyer, contract.seller} & market.books.failed
+        ):
             yield f"I11 {contract.name} is in force with a failed party"

@@ -15,8 +15,14 @@ from offtake.model.calendar import Calendar, Entry
 from offtake.model.cents import cents
 from offtake.model.chance import stream
 from offtake.model.clauses import Prepayment, TakeOrPay
-from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
-from offtake.model.demand import LEAST_TRAINED, budget_value, inference_value, training_value, worth_months
+from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
+from offtake.model.demand import (
+    LEAST_TRAINED,
+    budget_value,
+    inference_value,
+    training_value,
+    worth_months,
+)
 from offtake.model.events import (
     Advanced,
     Agreed,
@@ -57,7 +63,6 @@ from offtake.model.pricing import annuity
 from offtake.model.proposals import Tender
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
-from offtake.model.seeing import runway_months
 from offtake.model.setup import set_up
 from offtake.model.view import BuildOption, CloudView, LabView
 
@@ -266,9 +271,9 @@ class Market(mesa.Model):
         if site.stage not in (Stage.BUILDING, Stage.POWERED) or due > self.time:
             return  # cancelled, or its clock was moved
         cause = f"site:{name}"
-        if not site.equipped or not self.energise(name, cause):
-            if site.stage is Stage.BUILDING:
-                self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
+        delivers = site.equipped and self.energise(name, cause)
+        if not delivers and site.stage is Stage.BUILDING:
+            self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
 
     def _on_window(self, name: str, _: str) -> None:
         notice = self.books.notices.get(name)
@@ -282,7 +287,9 @@ class Market(mesa.Model):
         elif {contract.buyer, contract.seller} & self.books.failed:
             self.apply(Withdrawn(contract=name, cause="default"))
             return
-        self._sign(contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}")
+        self._sign(
+            contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}"
+        )
 
     def _on_agreement(self, name: str, _: str) -> None:
         before = [c for c in self.books.clauses if self._clause_of(name, c)]
@@ -392,7 +399,9 @@ class Market(mesa.Model):
     def policy_dates(self, name: str) -> tuple[float, float]:
         """Return from when until when a policy is scheduled, months."""
         given = self.setup.scenario.policies[name]
-        until = math.inf if given.until is None else month_of(self.setup.scenario.start, given.until)
+        until = (
+            math.inf if given.until is None else month_of(self.setup.scenario.start, given.until)
+        )
         return month_of(self.setup.scenario.start, given.effective), until
 
     def change_policy(self, name: str, enacted: bool, cause: str) -> None:
@@ -491,7 +500,12 @@ class Market(mesa.Model):
                 continue
             left = min(c.end[row] - max(self.time, c.start[row]), rules.debt_term_months)
             net = contract.take_or_pay.floor * c.price[row] - self.setup.running[c.pool[row]]
-            worth += max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * float(annuity(rate, max(left, 0)))
+            worth += (
+                max(net, 0.0)
+                * contract.h100e
+                * HOURS_PER_MONTH
+                * float(annuity(rate, max(left, 0)))
+            )
         owed = self.books.owed(cloud, "loan")
         return max(cents(worth / rules.dscr) - owed, 0)
 
@@ -563,7 +577,11 @@ class Market(mesa.Model):
             return 0
         year = min(contract.months, 12.0) * HOURS_PER_MONTH
         amount = cents(
-            share * contract.take_or_pay.floor * contract.price_usd_per_h100e_hour * contract.h100e * year
+            share
+            * contract.take_or_pay.floor
+            * contract.price_usd_per_h100e_hour
+            * contract.h100e
+            * year
         )
         return amount if self.books.deposits[contract.buyer] >= 2 * amount else 0
 
@@ -605,14 +623,16 @@ class Market(mesa.Model):
 
     def _sign(self, contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
         for site in sites:
-            self._open_for(contract, site, cause)
+            self._open_for(contract, site)
         self.apply(Signed(contract=contract, cause=cause))
         amount = contract.prepayment.amount_cents
         if amount:
             self.post(
                 Posted(
                     postings=(
-                        Posting(contract.buyer, contract.seller, amount, "prepayment", contract.name),
+                        Posting(
+                            contract.buyer, contract.seller, amount, "prepayment", contract.name
+                        ),
                     ),
                     claims=(
                         Claim(contract.buyer, contract.seller, "prepayment", amount, contract.name),
@@ -635,12 +655,11 @@ class Market(mesa.Model):
         level = float(annuity(both, contract.months)) * math.exp(decline)
         return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
 
-    def _open_for(self, contract: Contract, site: Site, cause: str) -> None:
+    def _open_for(self, contract: Contract, site: Site) -> None:
         left = self.books.shells_kw.get(site.landlord or "", 0)
         if site.landlord is not None and left < site.capacity_kw:
             site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
         self.apply(Opened(site=site, cause=f"contract:{contract.name}"))
-        _ = cause
 
     # Numbers that several phases read
 
@@ -820,8 +839,3 @@ def _bargainer(name: str) -> Bargainer:
         known = ", ".join(sorted(BARGAINERS))
         raise ValueError(f"negotiation.bargainer is {name!r}; known: {known}")
     return BARGAINERS[name]
-
-
-def pool_name(pool: Pool) -> str:
-    """Return a pool in words."""
-    return f"{pool.cloud} {pool.region} {pool.chip}"

@@ -58,7 +58,15 @@ from offtake.model.seeing import (
 )
 from offtake.model.settlement import cloud_bills, income, lab_bills, paid
 from offtake.model.sites import clock, fee_usd
-from offtake.model.view import Ask, BuildOption, CloudView, ForecastView, GovernmentView, InvestorView, LabView
+from offtake.model.view import (
+    Ask,
+    BuildOption,
+    CloudView,
+    ForecastView,
+    GovernmentView,
+    InvestorView,
+    LabView,
+)
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -68,7 +76,16 @@ SPOT_BLOCKS = 4
 PRICE_MEMORY = 0.85
 """Weight of the past in the public index of contract prices, by month with signatures."""
 OPERATING = frozenset(
-    {"services", "parent", "overhead", "revenue share", "compute", "spot", "arrears", "other business"}
+    {
+        "services",
+        "parent",
+        "overhead",
+        "revenue share",
+        "compute",
+        "spot",
+        "arrears",
+        "other business",
+    }
 )
 """Labels of postings that count towards a lab's burn."""
 
@@ -273,7 +290,9 @@ def _training_need(market: "Market", revenue: np.ndarray) -> np.ndarray:
 
     ``B = rho R + rho_f (funding draw)``.
     """
-    budgets = market.training_shares[0] * revenue + market.training_shares[1] * funding_draw_usd(market)
+    budgets = market.training_shares[0] * revenue + market.training_shares[1] * funding_draw_usd(
+        market
+    )
     need = budgets / (market.contract_price * HOURS_PER_MONTH)
     return np.where(market.fixed_values > 0, market.fixed_training, need)
 
@@ -351,7 +370,9 @@ def _fail(market: "Market", name: str) -> None:
             ),
             claims=tuple(Claim(*k[:3], -c, k[3]) for k, c in owed)
             + tuple(
-                Claim(*k[:3], -c, k[3]) for k, c in sorted(books.claims.items()) if k[1:3] == (name, "equity")
+                Claim(*k[:3], -c, k[3])
+                for k, c in sorted(books.claims.items())
+                if k[1:3] == (name, "equity")
             ),
             cause=cause,
         )
@@ -419,7 +440,9 @@ def plan_supply(market: "Market") -> None:
         kw = round(data.new_mw_per_year * 1000 * market.month / 12)
         new = kw - round(data.new_mw_per_year * 1000 * (market.month - 1) / 12)
         if new > 0:
-            market.apply(ShellsOffered(landlord=name, capacity_kw=new, cause=f"scenario:landlords.{name}"))
+            market.apply(
+                ShellsOffered(landlord=name, capacity_kw=new, cause=f"scenario:landlords.{name}")
+            )
     _renew_promises(market)
     views = cloud_views(market)
     plans = [
@@ -427,13 +450,15 @@ def plan_supply(market: "Market") -> None:
         for name, view in views.items()
         for plan in market.participants[name].decide("builder", view)
     ]
-    for name, plan in sorted(plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)):
+    for name, plan in sorted(
+        plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)
+    ):
         _carry_out(market, name, plan)
     market.views = cloud_views(market) if plans else views
 
 
 def _renew_promises(market: "Market") -> None:
-    """A site that is not energised in its promised month is promised for later (P10)."""
+    """Promise for later what is not energised in its promised month (P10)."""
     for name in sorted(market.books.sites):
         site = market.books.sites[name]
         if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
@@ -458,7 +483,9 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
         case StartBuilding():
             start_building(market, books.sites[plan.site], cause)
         case Equip():
-            market.apply(Advanced(site=replace(books.sites[plan.site], equipped=plan.wanted), cause=cause))
+            market.apply(
+                Advanced(site=replace(books.sites[plan.site], equipped=plan.wanted), cause=cause)
+            )
             if plan.wanted and books.sites[plan.site].stage is Stage.POWERED:
                 market.energise(plan.site, cause)
         case Cancel():
@@ -527,12 +554,17 @@ def start_building(market: "Market", site: Site, cause: str) -> None:
             return
         market.post(
             Posted(
-                postings=(Posting(site.pool.cloud, "Suppliers", cost, "shell", site.name),), cause=cause
+                postings=(Posting(site.pool.cloud, "Suppliers", cost, "shell", site.name),),
+                cause=cause,
             )
         )
     head = building.head_start
     construction = clock(
-        setup.seed, "construction", site.name, region.construction_mean_months * head, region.clock_shape
+        setup.seed,
+        "construction",
+        site.name,
+        region.construction_mean_months * head,
+        region.clock_shape,
     )
     grid = clock(
         setup.seed,
@@ -757,7 +789,8 @@ def _share_out(
     setup = market.setup
     purchases = []
     wants = {
-        i: math.fsum(q for p, q in market.spot_bids(i, float(unmet[i])) if p >= price) for i in bidders
+        i: math.fsum(q for p, q in market.spot_bids(i, float(unmet[i])) if p >= price)
+        for i in bidders
     }
     for pool in sorted(pools, key=lambda p: (setup.running[p], p)):
         if setup.running[pool] > price:

@@ -1,4 +1,4 @@
-"""From lots and quotes to deals: the package by joint surplus, the match by clearing, the price by bargaining.
+"""From lots and quotes to deals: package by joint surplus, match by clearing, price by bargaining.
 
 Inside, money is counted per reserved H100e-hour in start prices (`offtake.model.pricing`): what the
 buyer expects to pay, used or not. A deal's price is turned into the fixed price of its contract.
@@ -18,6 +18,7 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -104,9 +105,7 @@ class Table:
     wanted: np.ndarray
 
 
-def uses(
-    rules: Rules, values: np.ndarray, reference: float
-) -> tuple[np.ndarray, np.ndarray]:
+def uses(rules: Rules, values: np.ndarray, reference: float) -> tuple[np.ndarray, np.ndarray]:
     """Return expected use value and probability of use by lot, term and floor."""
     years = np.maximum(rules.terms / 2, 1.0) / 12
     deviation = rules.negotiation.value_volatility_per_year * np.sqrt(years)
@@ -180,7 +179,9 @@ def _bearable(
     shortest = worth[:, 0] * 0.5
     most = np.maximum(budget, 0.0) / np.maximum(shortest, 1e-9)
     reduced = np.minimum(wanted, most)
-    return per_h100e * reduced[:, None, None] <= np.maximum(budget, 0.0)[:, None, None] + 1e-9, reduced
+    return per_h100e * reduced[:, None, None] <= np.maximum(budget, 0.0)[
+        :, None, None
+    ] + 1e-9, reduced
 
 
 def negotiate(
@@ -242,7 +243,9 @@ def _price(
     premium: np.ndarray,
     labs: np.ndarray,
 ) -> dict[tuple[int, int], Deal]:
-    lots, columns = np.nonzero(_kilowatts(taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1))
+    lots, columns = np.nonzero(
+        _kilowatts(taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1)
+    )
     if not len(lots):
         return {}
     spare = bids.room - taken.sum(axis=0) > 0.01 * bids.room
@@ -306,9 +309,7 @@ def _best_elsewhere(bids: Bids, cloud: np.ndarray, spare: np.ndarray) -> np.ndar
     return np.where(result > 0, result, -np.inf)
 
 
-def _excluded(
-    bids: Bids, table: Table, unmet: np.ndarray, premium: np.ndarray
-) -> np.ndarray:
+def _excluded(bids: Bids, table: Table, unmet: np.ndarray, premium: np.ndarray) -> np.ndarray:
     """Return W by lot and column: what the best lot left out would pay for a full column.
 
     A lot left out gives up nothing elsewhere, so it would pay up to its own value; the cost of serving
@@ -346,7 +347,8 @@ def efficient(bids: Bids) -> float:
     lot, column = np.divmod(pairs, columns)
     ones, at = np.ones(len(pairs)), np.arange(len(pairs))
     matrix = csr_array(
-        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])), shape=(lots + columns, len(at))
+        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])),
+        shape=(lots + columns, len(at)),
     )
     solution = linprog(
         -bids.surplus.ravel()[pairs],
@@ -361,4 +363,3 @@ def efficient(bids: Bids) -> float:
 def holdup(rules: Rules, lab_power: float, quasi_rent: float) -> float:
     """Return psi, the expected hold-up loss per unit of dependence, USD per H100e-hour (pro-5)."""
     return rules.procurement.renegotiation_per_year * (1 - lab_power) * max(quasi_rent, 0.0)
-

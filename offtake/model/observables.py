@@ -1,7 +1,7 @@
 """Observables: one column each of the analyst's tables, with unit and meaning in one place."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -187,7 +187,9 @@ def coverage(market: "Market") -> np.ndarray:
     assert books.served is not None
     assert books.believed is not None
     grown = damped(books.believed.growth, market.setup.scenario.beliefs.damping, 12)
-    return books.covered_h100e[:, market.month + 12] / np.maximum(need_h100e(market) * np.exp(grown), 1e-9)
+    return books.covered_h100e[:, market.month + 12] / np.maximum(
+        need_h100e(market) * np.exp(grown), 1e-9
+    )
 
 
 @observable("mw", "cloud", headline=True)
@@ -214,7 +216,7 @@ def cancelled_mw(market: "Market") -> np.ndarray:
     return _stage_mw(market, {Stage.CANCELLED})
 
 
-def _stage_mw(market: "Market", stages: set[Stage]) -> np.ndarray:
+def _stage_mw(market: "Market", stages: Container[Stage]) -> np.ndarray:
     total = [0] * len(market.setup.clouds)
     for site in market.books.sites.values():
         if site.stage in stages:
@@ -255,7 +257,9 @@ def delay_months(market: "Market") -> np.ndarray:
     for name in sorted(market.books.sites):
         site = market.books.sites[name]
         if site.stage is Stage.ENERGISED and site.energised_at > 0:
-            late[market.books.cloud_index[site.pool.cloud]].append(site.energised_at - site.first_promise)
+            late[market.books.cloud_index[site.pool.cloud]].append(
+                site.energised_at - site.first_promise
+            )
     return np.array([math.fsum(x) / len(x) if x else 0.0 for x in late])
 
 
@@ -267,8 +271,12 @@ def backlog_usd(market: "Market") -> np.ndarray:
     left = np.maximum(c.end[:n] - np.maximum(c.start[:n], market.time), 0.0)
     live = np.array([s in ("signed", "active") for s in c.state], dtype=bool)
     kw = np.array([f.capacity_kw for f in c.facts])
-    owed = np.where(live, c.floor[:n] * c.price[:n] * kw * c.theta[:n] * HOURS_PER_MONTH * left, 0.0)
-    return np.bincount(market.setup.pool_cloud[c.pool[:n]], weights=owed, minlength=len(market.setup.clouds))
+    owed = np.where(
+        live, c.floor[:n] * c.price[:n] * kw * c.theta[:n] * HOURS_PER_MONTH * left, 0.0
+    )
+    return np.bincount(
+        market.setup.pool_cloud[c.pool[:n]], weights=owed, minlength=len(market.setup.clouds)
+    )
 
 
 @observable("usd", "cloud", headline=True)
@@ -283,7 +291,9 @@ def revenue_usd(market: "Market") -> np.ndarray:
     return _posted(market, market.setup.clouds, {"compute", "spot", "revenue share"}, paid=False)
 
 
-def _posted(market: "Market", names: tuple[str, ...], labels: set[str], *, paid: bool) -> np.ndarray:
+def _posted(
+    market: "Market", names: tuple[str, ...], labels: set[str], *, paid: bool
+) -> np.ndarray:
     total = dict.fromkeys(names, 0)
     for posting in market.books.month_postings:
         who = posting.payer if paid else posting.payee

@@ -8,8 +8,8 @@ import numpy as np
 
 from offtake.model.books import EXTERNAL, Books
 from offtake.model.calendar import Calendar
-from offtake.model.chance import stream
 from offtake.model.cents import cents, split
+from offtake.model.chance import stream
 from offtake.model.clauses import (
     FirstRefusal,
     Prepayment,
@@ -76,7 +76,9 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
         signed = contract(setup, name, given)
         yield Signed(contract=signed, cause=f"scenario:contracts.{name}")
         if signed.prepayment.amount_cents:
-            prepaid = Claim(signed.buyer, signed.seller, "prepayment", signed.prepayment.amount_cents, name)
+            prepaid = Claim(
+                signed.buyer, signed.seller, "prepayment", signed.prepayment.amount_cents, name
+            )
             yield Posted(postings=(), claims=(prepaid,), cause=f"scenario:contracts.{name}")
     for name, given in sorted(scenario.tranches.items()):
         yield Promised(tranche=tranche(scenario, name, given), cause=f"scenario:tranches.{name}")
@@ -157,7 +159,9 @@ def site(setup: Setup, name: str, given: SiteGiven) -> Site:
         construction_at=clock(setup.seed, "construction", name, construction, region.clock_shape)
         if running
         else _stands(stage),
-        grid_at=clock(setup.seed, "grid", name, grid, region.clock_shape) if running else _stands(stage),
+        grid_at=clock(setup.seed, "grid", name, grid, region.clock_shape)
+        if running
+        else _stands(stage),
         deadline=_deadline(setup, name) if stage is Stage.LOI else math.inf,
         equipped=stage >= Stage.BUILDING,
         energised_at=0.0 if stage is Stage.ENERGISED else math.inf,
@@ -401,4 +405,3 @@ def _first_win_share(setup: Setup, books: Books) -> np.ndarray:
     present = bought / np.maximum(bought.sum(axis=1, keepdims=True), 1e-9)
     none = bought.sum(axis=1, keepdims=True) == 0
     return np.where(none, eligible, (eligible + present) / 2)
-

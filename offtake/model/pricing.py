@@ -77,7 +77,9 @@ def annuity(rate_per_month: np.ndarray | float, months: np.ndarray | float) -> n
 def levelling(rate_per_month: float, decline_per_month: float, months: np.ndarray) -> np.ndarray:
     """Return the fixed price over a term that is worth a start price of 1 with the market's decline."""
     both = (1 + rate_per_month) * math.exp(decline_per_month) - 1
-    return annuity(both, months) * (1 + both) / annuity(rate_per_month, months) / (1 + rate_per_month)
+    return (
+        annuity(both, months) * (1 + both) / annuity(rate_per_month, months) / (1 + rate_per_month)
+    )
 
 
 def expected_take(
@@ -134,7 +136,9 @@ def refreshed(
     """Return the present value of chips over a term, replaced at the end of their life."""
     total = np.zeros(len(months))
     for k in range(int(months.max() // life) + 1):
-        price = capital * math.exp(-decline_per_month * k * life) * (1 + rate_per_month) ** (-k * life)
+        price = (
+            capital * math.exp(-decline_per_month * k * life) * (1 + rate_per_month) ** (-k * life)
+        )
         total += np.where(months > k * life, price, 0.0)
     return total
 

@@ -51,7 +51,8 @@ class Recorder:
             for _, pool, h100e in cleared.purchases:
                 free[pool] = max(free[pool] - h100e / market.setup.theta[pool] * 1000, 0.0)
         return (
-            np.bincount(market.setup.pool_cloud, weights=free, minlength=len(market.setup.clouds)) / 1000
+            np.bincount(market.setup.pool_cloud, weights=free, minlength=len(market.setup.clouds))
+            / 1000
         )
 
     def frames(self, market: "Market") -> dict[str, "pl.DataFrame"]:
@@ -62,7 +63,9 @@ class Recorder:
         first.append(pl.lit(self.setup.seed, dtype=pl.Int64).alias("seed"))
         tables = {
             "trajectories": self._trajectories(),
-            "contracts": pl.DataFrame(_contracts(market), schema=CONTRACTS, infer_schema_length=None),
+            "contracts": pl.DataFrame(
+                _contracts(market), schema=CONTRACTS, infer_schema_length=None
+            ),
             "sites": pl.DataFrame(_sites(market), schema=SITES, infer_schema_length=None),
             "flows": pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
             "events": pl.DataFrame(_events(market), schema=EVENTS, infer_schema_length=None),
@@ -92,7 +95,9 @@ class Recorder:
                         "name": pl.Series(names, dtype=pl.String).gather(_tile(count, months)),
                         "other": pl.Series(others, dtype=pl.String).gather(_tile(count, months)),
                         "value": pl.Series(values, dtype=pl.Float64).fill_nan(None),
-                        "unit": pl.Series([item.unit]).gather(np.zeros(months * count, dtype=np.uint32)),
+                        "unit": pl.Series([item.unit]).gather(
+                            np.zeros(months * count, dtype=np.uint32)
+                        ),
                     }
                 )
             )
@@ -222,7 +227,9 @@ def _flows(market: "Market") -> list[tuple[Any, ...]]:
         if isinstance(event, Posted):
             month = max(int(-(-time // 1)) - 1, 0)
             for posting in event.postings:
-                cell = totals.setdefault((month, posting.payer, posting.payee, posting.label), [0, 0])
+                cell = totals.setdefault(
+                    (month, posting.payer, posting.payee, posting.label), [0, 0]
+                )
                 cell[0] += posting.cents
                 cell[1] += 1
     return [(*key, cents, count) for key, (cents, count) in sorted(totals.items())]
@@ -258,7 +265,10 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
     contract, site = facts.get("contract"), facts.get("site")
     told: dict[str, Any] = {
         "actor": facts.get("lab") or facts.get("name") or facts.get("landlord"),
-        "target": facts.get("holder") or facts.get("region") or facts.get("policy") or facts.get("event"),
+        "target": facts.get("holder")
+        or facts.get("region")
+        or facts.get("policy")
+        or facts.get("event"),
         "capacity_kw": facts.get("capacity_kw"),
         "usd_cents": facts.get("paid_cents"),
         "detail": facts.get("reason") or facts.get("outcome") or facts.get("tender"),

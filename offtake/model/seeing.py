@@ -42,7 +42,10 @@ def lab_views(market: "Market") -> dict[str, LabView]:
     efficiency = market.training_efficiency
     discount = np.array([scenario.labs[n].discount_per_year for n in setup.labs])
     worth = worth_months(
-        believed.growth, discount, scenario.demand.training_decay_per_month, scenario.beliefs.damping
+        believed.growth,
+        discount,
+        scenario.demand.training_decay_per_month,
+        scenario.beliefs.damping,
     )
     inference = inference_value(served.price_usd, market.hours(market.month))
     training = training_value(
@@ -91,7 +94,11 @@ def lab_views(market: "Market") -> dict[str, LabView]:
 
 def parent_funding_usd(data: Lab, time: float) -> float:
     """Return what a parent puts in this month, USD."""
-    return data.parent_funding_usd_per_year / 12 * (1 + data.parent_funding_growth_per_year) ** (time / 12)
+    return (
+        data.parent_funding_usd_per_year
+        / 12
+        * (1 + data.parent_funding_growth_per_year) ** (time / 12)
+    )
 
 
 def other_cash_flow_usd(data: Cloud, time: float) -> float:
@@ -181,16 +188,18 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
         pools = np.flatnonzero(setup.pool_cloud == index)
         rate = data.discount_per_year
         payout = scenario.beliefs.price_decline_per_year
-        b1, b2 = betas(max(rate, 1e-3), max(payout, 1e-3), setup.rules.negotiation.value_volatility_per_year)
+        b1, b2 = betas(
+            max(rate, 1e-3), max(payout, 1e-3), setup.rules.negotiation.value_volatility_per_year
+        )
         seen = scenario.beliefs.visibility * (all_free - by_cloud[index])
-        options = build_options(market, index, name, tuple(sites[name]))
+        spend = spendable_usd(market, name, sites[name])
         views[name] = CloudView(
             name=name,
             index=index,
             time=market.time,
             kind=data.kind,
             rules=setup.rules,
-            spendable_usd=spendable_usd(market, name, sites[name]),
+            spendable_usd=spend,
             discount_per_year=rate,
             transfer_markup=data.transfer_markup,
             pools=tuple(pools.tolist()),
@@ -199,7 +208,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             free_kw=free[pools],
             sites=tuple(sites[name]),
             costs={s.name: site_cost(market, s) for s in sites[name]},
-            options=options,
+            options=build_options(market, name, spend),
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
             own_free_h100e=by_cloud[index],
@@ -224,7 +233,9 @@ def idle_shares(market: "Market") -> np.ndarray:
     books, setup = market.books, market.setup
     month = market.month
     committed = np.minimum(books.committed_kw[:, month] + books.own_kw, books.energised_kw)
-    energised = np.bincount(setup.pool_cloud, weights=books.energised_kw, minlength=len(setup.clouds))
+    energised = np.bincount(
+        setup.pool_cloud, weights=books.energised_kw, minlength=len(setup.clouds)
+    )
     busy = np.bincount(setup.pool_cloud, weights=committed, minlength=len(setup.clouds))
     return 1 - busy / np.maximum(energised, 1.0)
 
@@ -265,13 +276,10 @@ def spendable_usd(market: "Market", name: str, sites: list[Site]) -> float:
     return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
 
 
-def build_options(
-    market: "Market", index: int, name: str, sites: tuple[Site, ...]
-) -> tuple[BuildOption, ...]:
+def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOption, ...]:
     """Return where a cloud could build now, the most wanted region first."""
     setup, scenario = market.setup, market.setup.scenario
     data = scenario.clouds[name]
-    spend = spendable_usd(market, name, list(sites))
     options = []
     for region_name in build_regions(scenario, name):
         if market.objection_to_build(name, region_name) is not None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
-def paid(deposits: dict[str, int], bills: Iterable[Posting], overdraft: frozenset[str]) -> Posted | None:
+def paid(
+    deposits: dict[str, int], bills: Iterable[Posting], overdraft: frozenset[str]
+) -> Posted | None:
     """Return the entry that pays bills as far as deposits reach; the rest becomes arrears.
 
     All bills are weighed at once against the deposits before any of them is paid; a payer that is
@@ -34,21 +36,23 @@ def paid(deposits: dict[str, int], bills: Iterable[Posting], overdraft: frozense
         total = sum(bill.cents for bill in owed)
         able = total if payer in overdraft else max(min(deposits[payer], total), 0)
         parts = [b.cents for b in owed] if able == total else split(able, [b.cents for b in owed])
+        postings.extend(_parts(owed, parts) if able < total else owed)
         for bill, part in zip(owed, parts, strict=True):
-            if part:
-                postings.append(bill._replace(cents=part))
             if bill.label == "arrears":
-                change = -part
+                claims.append(Claim(bill.payee, payer, "arrears", -part, ""))
             elif bill.label == "principal":
-                change = bill.cents - part
                 claims.append(Claim(bill.payee, payer, "loan", -bill.cents, bill.reference))
-            else:
-                change = bill.cents - part
-            if change:
-                claims.append(Claim(bill.payee, payer, "arrears", change, ""))
+            if bill.label != "arrears" and part < bill.cents:
+                claims.append(Claim(bill.payee, payer, "arrears", bill.cents - part, ""))
     if not postings and not claims:
         return None
     return Posted(postings=tuple(postings), claims=tuple(claims), cause="settlement")
+
+
+def _parts(bills: list[Posting], parts: list[int]) -> Iterator[Posting]:
+    for bill, part in zip(bills, parts, strict=True):
+        if part:
+            yield bill._replace(cents=part)
 
 
 def income(market: "Market") -> Iterator[Posting]:

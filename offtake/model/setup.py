@@ -112,7 +112,10 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         affiliates=np.array([[_affiliated(scenario, n, c) for c in clouds] for n in labs]),
         barred=np.array([[_barred(scenario, n, c) for c in clouds] for n in labs]),
         porting=np.array(
-            [[scenario.labs[n].porting_usd_per_h100e_hour.get(c, 0.0) for c in clouds] for n in labs]
+            [
+                [scenario.labs[n].porting_usd_per_h100e_hour.get(c, 0.0) for c in clouds]
+                for n in labs
+            ]
         ),
     )
 

@@ -1,13 +1,14 @@
 """Sites: two clocks, the worth of a project, when it starts and when it is given up (cap-1 to cap-4)."""
 
 import functools
+import math
 
 import numpy as np
 from scipy.special import gammainc
 
 from offtake.model.chance import stream
 from offtake.model.contracts import Site, Stage
-from offtake.model.pricing import residual
+from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import Building
 
 
@@ -55,17 +56,19 @@ def worth_usd_per_h100e(
     """
     if sold <= 0:
         return 0.0
-    start = price * np.exp(-decline_per_month * months_ahead)
-    value = residual(
-        price=float(start),
-        running=running * busy,
-        decline_per_month=decline_per_month,
-        rate_per_month=rate_per_month,
-        busy=busy,
-        months=np.array([1.0]),
-        life_months=life_months + 1,
-    )
-    return float(sold * value[0] * (1 + rate_per_month) ** -months_ahead)
+    start = busy * price * math.exp(-decline_per_month * (months_ahead + 1))
+    cost = running * busy
+    if start <= cost:
+        return 0.0
+    paying = math.log(start / max(cost, 1e-12)) / max(decline_per_month, 1e-12)
+    months = min(life_months, math.floor(paying))
+    income = start * _annuity((1 + rate_per_month) * math.exp(decline_per_month) - 1, months)
+    value = HOURS_PER_MONTH * max(income - cost * _annuity(rate_per_month, months), 0.0)
+    return sold * value * (1 + rate_per_month) ** -months_ahead
+
+
+def _annuity(rate: float, months: int) -> float:
+    return months if rate < 1e-12 else (1 - (1 + rate) ** -months) / rate
 
 
 def fee_usd(site: Site, rules: Building, rent_usd_per_kw_month: float) -> float:
