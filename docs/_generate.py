@@ -177,9 +177,8 @@ def observables() -> str:
 
 def schedule() -> str:
     """Return the phases of a month."""
-    lines = ((phase.__name__, (phase.__doc__ or "").partition("\n")[0]) for phase in PHASES)
-    rows = ((number, f"`{name}`", line) for number, (name, line) in enumerate(lines, 1))
-    return table(["phase", "name", "what happens"], rows)
+    rows = ((n, f"`{phase.name}`", phase.what, phase.writes) for n, phase in enumerate(PHASES, 1))
+    return table(["phase", "name", "what happens", "writes"], rows)
 
 
 def python_api() -> str:

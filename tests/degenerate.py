@@ -69,7 +69,7 @@ LAB: dict[str, Any] = {
     "cash_usd": MONEY_USD,
     "users_million": 1e-6,
     "price_usd_per_user_month": 0.01,
-    "compute_h100e_hours_per_user": 1e-9,
+    "compute_h100e_hours_per_user": 1e-12,
     "training_h100e": UNIT_H100E,
     "discount_per_year": 0.0,
     "overhead_revenue_share": 0.0,

@@ -350,3 +350,18 @@ def digest(market: Market) -> str:
 
 def _bytes(value: Any) -> bytes:
     return value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+
+
+def renamed(scenario: Scenario, names: dict[str, str]) -> Scenario:
+    """Return the scenario with participants under other names, wherever they are named."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, str):
+            return names.get(value, value)
+        if isinstance(value, dict):
+            return {change(k): change(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(change(v) for v in value)
+        return value
+
+    return Scenario.model_validate(change(scenario.model_dump()))

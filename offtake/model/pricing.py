@@ -42,7 +42,7 @@ def full_cost(
     >>> round(full_cost(capital_usd=38_000, life_months=60, rate_per_month=.01,
     ...     rent_usd_per_month=130 * kw, running_usd_per_hour=kw * 1.14 * .06,
     ...     operations_share_per_year=.05, busy=.85), 4)
-    1.9861
+    1.9856
     """
     monthly = capital_usd * recovery(rate_per_month, life_months) + rent_usd_per_month
     monthly += capital_usd * operations_share_per_year / 12

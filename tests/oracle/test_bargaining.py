@@ -142,7 +142,9 @@ def test_the_price_divides_the_surplus_by_impatience(power: float, price: float)
 
 
 @pytest.mark.parametrize(("next_value", "price"), [(50.0, 60.0), (80.0, 80.0)])
-def test_a_scarce_unit_costs_what_the_excluded_lab_would_pay(next_value: float, price: float) -> None:
+def test_a_scarce_unit_costs_what_the_excluded_lab_would_pay(
+    next_value: float, price: float
+) -> None:
     """B8, Ho and Lee 2019: max(Nash split, value of the lab left out)."""
     assert scarce(100.0, next_value, 20.0, "outside-options") == pytest.approx(price, abs=1e-9)
 

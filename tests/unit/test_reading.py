@@ -24,7 +24,7 @@ from offtake.model.reading import (
     show,
     skeleton,
 )
-from offtake.model.scenario import Scenario
+from offtake.model.scenario import Beliefs, Scenario
 from offtake.model.shapes import known_units, units_of
 
 CORPUS = Path(__file__).parents[1] / "faults" / "corpus"
@@ -269,7 +269,7 @@ def test_parameter_rows_hold_stated_numbers_and_defaults(folder):
     }
     assert rows["building.busy"]["source"] == "handbook"
     assert rows["beliefs.damping"]["source"] == "default"
-    assert rows["beliefs.damping"]["value"] == 0.96
+    assert rows["beliefs.damping"]["value"] == Beliefs().damping
 
 
 def test_a_skeleton_reads_without_a_complaint(folder):

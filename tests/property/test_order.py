@@ -1,0 +1,185 @@
+"""Neither the order of a file nor the names of participants, nor the machine, changes a run."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from offtake.model.market import Market
+from offtake.model.reading import load_scenario
+from offtake.model.scenario import Scenario
+from tests.generated import digest, played, renamed, reordered, scenarios
+
+ROOT = Path(__file__).parents[2]
+FEW = settings(max_examples=15)
+SCRIPT = """
+from offtake.model.reading import load_scenario
+from tests.generated import digest, played
+print(digest(played(load_scenario("duopoly"), seed=3, months=12)))
+"""
+
+
+def assert_same_frames(one: Market, other: Market) -> None:
+    first, second = one.frames(), other.frames()
+    assert first.keys() == second.keys()
+    for name in first:
+        assert_frame_equal(first[name], second[name], check_exact=True)
+
+
+@FEW
+@given(scenarios(), st.randoms(use_true_random=False))
+def test_the_order_of_tables_changes_nothing(scenario: Scenario, chance):
+    shuffled = reordered(scenario, lambda names: chance.sample(names, len(names)))
+    assert_same_frames(played(scenario), played(shuffled))
+
+
+@pytest.mark.parametrize("name", ["duopoly", "stargate-2025"])
+def test_embedded_scenarios_read_backwards_give_the_same_frames(name: str):
+    scenario = load_scenario(name)
+    backwards = reordered(scenario, lambda names: names[::-1])
+    assert list(backwards.labs) != list(scenario.labs)
+    assert_same_frames(played(scenario, months=6), played(backwards, months=6))
+
+
+@FEW
+@given(scenarios(), st.integers(0, 2**32))
+def test_a_seed_gives_the_same_run_twice(scenario: Scenario, seed: int):
+    assert digest(played(scenario, seed=seed)) == digest(played(scenario, seed=seed))
+
+
+def test_another_seed_gives_another_run():
+    scenario = load_scenario("duopoly")
+    assert digest(played(scenario, seed=1, months=6)) != digest(played(scenario, seed=2, months=6))
+
+
+def test_the_hash_seed_of_python_changes_nothing():
+    def said(hash_seed: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert said("0") == said("4242") == digest(played(load_scenario("duopoly"), seed=3, months=12))
+
+
+# Names
+
+SUMMED = 1e-9
+"""Sums of floats by lab and cloud are taken in order of name."""
+QUIET = {"quality_noise_per_month": 0.0, "usage_noise_per_month": 0.0}
+
+
+def quiet(scenario: Scenario) -> Scenario:
+    """Return the scenario without any draw and without ties: no noise, no clocks, nobody alike."""
+    labs, clouds = sorted(scenario.labs), sorted(scenario.clouds)
+    unlike = {
+        lab: {cloud: 0.01 * math.sqrt(2 + 7 * i + 3 * j) for j, cloud in enumerate(clouds)}
+        for i, lab in enumerate(labs)
+    }
+    region = next(iter(scenario.regions.values()))
+    own = {
+        cloud: f"home of {i}" for i, cloud in enumerate(clouds)
+    }  # so that no two pools cost alike
+    return scenario.model_copy(
+        update={
+            "regions": scenario.regions
+            | {
+                own[cloud]: region.model_copy(update={"power_usd_per_kwh": 0.05 + 0.001 * i})
+                for i, cloud in enumerate(clouds)
+            },
+            "policies": {},
+            "demand": scenario.demand.model_copy(update=QUIET),
+            "sites": {
+                n: s.model_copy(update={"region": own[s.cloud]})
+                for n, s in scenario.sites.items()
+                if s.stage == "energised"
+            },
+            "contracts": {
+                n: c.model_copy(update={"region": own[c.cloud]})
+                for n, c in scenario.contracts.items()
+                if c.chip != "new"
+            },
+            "tranches": {},
+            "clouds": {
+                n: scenario.clouds[n].model_copy(
+                    update={
+                        "strategies": {"builder": "finish-what-is-signed", "pricer": "fixed-floor"},
+                        "floor_usd_per_h100e_hour": 1 + 0.1 * math.sqrt(2 + i),
+                        "discount_per_year": 0.09 + 0.001 * math.sqrt(3 + i),
+                    }
+                )
+                for i, n in enumerate(clouds)
+            },
+            "labs": {
+                n: scenario.labs[n].model_copy(
+                    update={
+                        "porting_usd_per_h100e_hour": unlike[n],
+                        "discount_per_year": 0.12 + 0.001 * math.sqrt(2 + i),
+                    }
+                )
+                for i, n in enumerate(labs)
+            },
+        }
+    )
+
+
+def values_by_name(market: Market, back: dict[str, str]) -> dict[tuple[str, str, str, int], float]:
+    table = market.frames()["trajectories"].fill_null(float("nan"))
+    return {
+        (
+            row["observable"],
+            back.get(row["name"], row["name"]),
+            back.get(row["other"], row["other"]),
+            row["month"],
+        ): row["value"]
+        for row in table.iter_rows(named=True)
+    }
+
+
+@FEW
+@given(scenarios())
+def test_names_that_keep_their_order_change_nothing_but_draws_by_name(scenario: Scenario):
+    """All that a name may do is address chance; arrays by lab and cloud stay as they are."""
+    names = {n: f"{n} Ltd" for n in (*scenario.labs, *scenario.clouds)}
+    scenario = quiet(scenario)
+    before, after = played(scenario, months=1), played(renamed(scenario, names), months=1)
+    for observable in (
+        "share_compute",
+        "users_million",
+        "delivered_h100e",
+        "cash_usd",
+        "need_h100e",
+    ):
+        np.testing.assert_array_equal(
+            before.recorder.values[observable], after.recorder.values[observable]
+        )
+
+
+@FEW
+@given(scenarios())
+def test_names_that_turn_the_order_round_permute_the_outcome(scenario: Scenario):
+    labs, clouds = sorted(scenario.labs), sorted(scenario.clouds)
+    names = dict(zip(labs, labs[::-1], strict=True)) | dict(zip(clouds, clouds[::-1], strict=True))
+    names = {old: f"{new} too" for old, new in names.items()}
+    scenario = quiet(scenario)
+    before = values_by_name(played(scenario, months=4), {})
+    back = {new: old for old, new in names.items()}
+    after = values_by_name(played(renamed(scenario, names), months=4), back)
+    assert before.keys() == after.keys()
+    moved = [
+        (key, before[key], after[key])
+        for key in before
+        if not np.isclose(before[key], after[key], rtol=SUMMED, atol=1e-6, equal_nan=True)
+    ]
+    assert moved == []
