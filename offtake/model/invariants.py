@@ -20,9 +20,13 @@ class InvariantViolation(Exception):  # noqa: N818 - it is a violation, and says
     """Something that must always hold does not."""
 
     def __init__(self, time: float, broken: list[str]) -> None:
-        super().__init__(f"month {time:g}: " + "; ".join(broken))
+        super().__init__(time, broken)  # what a worker process rebuilds it from
         self.time = time
         self.broken = broken
+
+    def __str__(self) -> str:
+        """Return the month and everything that is broken."""
+        return f"month {self.time:g}: " + "; ".join(self.broken)
 
 
 def violations(market: "Market") -> list[str]:

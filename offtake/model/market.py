@@ -431,14 +431,30 @@ class Market(mesa.Model):
             self.policies[name].grid_multiplier(region) for name in sorted(self.books.policies)
         )
 
-    def objection_to_build(self, cloud: str, region: str) -> str | None:
-        """Return why a cloud may not bring chips to a region now, if it may not."""
+    def objection_to_build(self, cloud: str, region: str, h100e: float = 0.0) -> str | None:
+        """Return why a cloud may not bring so much more compute to a region now, if it may not."""
         parent = self.setup.scenario.clouds[cloud].parent or cloud
         for name in sorted(self.books.policies):
-            objection = self.policies[name].objection(destination=region, parent=parent)
+            rule = self.policies[name]
+            if not rule.counts(destination=region, parent=parent):
+                continue
+            objection = rule.objection(
+                destination=region, parent=parent, h100e=self._fitted_h100e(rule) + h100e
+            )
             if objection is not None:
                 return objection
         return None
+
+    def _fitted_h100e(self, rule: Policy) -> float:
+        """Return what has been fitted under a rule within a year, H100e."""
+        fitted = []
+        for _, site in sorted(self.books.sites.items()):
+            parent = self.setup.scenario.clouds[site.pool.cloud].parent or site.pool.cloud
+            recent = self.time - 12 < site.energised_at <= self.time and site.energised_at > 0
+            if recent and rule.counts(destination=site.pool.region, parent=parent):
+                theta = self.setup.scenario.chips[site.pool.chip].h100e_per_mw
+                fitted.append(site.capacity_kw * theta / 1000)
+        return math.fsum(fitted)
 
     # Sites
 
@@ -448,10 +464,11 @@ class Market(mesa.Model):
         if max(site.construction_at, site.grid_at) > self.time:
             return False
         cloud = site.pool.cloud
-        if cloud in self.books.failed or self.objection_to_build(cloud, site.pool.region):
-            return False
         chip = self.setup.scenario.chips[site.pool.chip]
-        cost = cents(site.capacity_kw * chip.h100e_per_mw / 1000 * chip.price_usd_per_h100e)
+        h100e = site.capacity_kw * chip.h100e_per_mw / 1000
+        if cloud in self.books.failed or self.objection_to_build(cloud, site.pool.region, h100e):
+            return False
+        cost = cents(h100e * chip.price_usd_per_h100e)
         self._borrow_for(site, cost, cause)
         if self.books.deposits[cloud] < cost:
             return False
@@ -601,12 +618,11 @@ class Market(mesa.Model):
         lot = next(i for i, r in enumerate(table.requests) if r is deal.request)
         index = self.books.cloud_index[holder]
         h100e = kw * float(self.setup.theta[deal.column.pool_index]) / 1000
-        offered = deal.start_price  # at the deal's own package, per reserved hour
         for j in np.flatnonzero(table.cloud == index).tolist():
             column = table.columns[j]
             own_kw = math.ceil(h100e / float(table.theta[j]))
             room = self._room_left(column.pool_index, deal, column.option)
-            if table.cost[lot, j] <= offered and 0 < own_kw <= room:
+            if table.cost[lot, j] <= deal.effective_price and 0 < own_kw <= room:
                 contract = self._contract(deal, buyer, own_kw, column.pool_index, column.option)
                 return contract, self._sites(column.option, own_kw)
         return None, ()
@@ -622,6 +638,8 @@ class Market(mesa.Model):
         return int(free.min(initial=np.iinfo(np.int64).max))
 
     def _sign(self, contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
+        if contract.prepayment.amount_cents > self.books.deposits[contract.buyer]:
+            contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
         for site in sites:
             self._open_for(contract, site)
         self.apply(Signed(contract=contract, cause=cause))

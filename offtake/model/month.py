@@ -37,7 +37,7 @@ from offtake.model.events import (
     Terminated,
 )
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.negotiation import Request, Supplier, holdup, lay_out, negotiate, uses
+from offtake.model.negotiation import PATIENT, Request, Supplier, holdup, lay_out, negotiate, uses
 from offtake.model.opening import load, own_kw
 from offtake.model.proposals import (
     Cancel,
@@ -492,12 +492,8 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
             site = books.sites[plan.site]
             fee = cents(fee_usd(site, rules, site.rent_usd_per_kw_month))
             if site.landlord is not None and fee > 0:
-                market.post(
-                    Posted(
-                        postings=(Posting(cloud, site.landlord, fee, "cancellation", site.name),),
-                        cause=f"{cause}: {plan.reason}",
-                    )
-                )
+                bill = Posting(cloud, site.landlord, fee, "cancellation", site.name)
+                market.post(paid(books.deposits, [bill], frozenset()))
             market.apply(Cancelled(site=plan.site, cause=f"{cause}: {plan.reason}"))
 
 
@@ -674,8 +670,6 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
 
 SWITCHING_MONTHS = 36
 """Months over which a lab spreads the cost of moving to a new cloud."""
-PATIENT = 0.5
-"""Bargaining power a lab expects in a renegotiation (pro-5)."""
 
 
 def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:

@@ -19,6 +19,9 @@ from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
 
+PATIENT = 0.5
+"""Bargaining power a lab expects in a renegotiation (pro-5)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -59,8 +62,8 @@ class Deal:
     floor_share: float
     price: float
     """Fixed price of the contract, USD per H100e-hour."""
-    start_price: float
-    """The same as a start price (see `offtake.model.pricing`)."""
+    effective_price: float
+    """What the cloud expects to receive per reserved hour, a start price, to hold against its cost."""
     ceiling: float
     reservation: float
     limits: tuple[float, float]
@@ -284,7 +287,7 @@ def _price(
             term_months=int(months),
             floor_share=share,
             price=float(price[k]) * scale,
-            start_price=float(price[k]) / committed,
+            effective_price=float(price[k]),
             ceiling=float(match.ceiling[k]) * scale,
             reservation=float(match.floor[k]) * scale,
             limits=(float(lo[k]) * scale, float(hi[k]) * scale),
@@ -321,7 +324,9 @@ def _excluded(bids: Bids, table: Table, unmet: np.ndarray, premium: np.ndarray) 
         best = np.delete(margin, i, axis=0).max(axis=0, initial=-np.inf)
         binds = (premium > 0) & (best > 0)
         result[i] = np.where(binds, table.cost[i] + np.minimum(best, premium), -np.inf)
-    return result
+    return np.minimum(
+        result, table.value
+    )  # clearing is exact to an increment, prices are not above it
 
 
 def _reason(table: Table, surplus: np.ndarray, i: int, unmet: float, asked: float) -> str:

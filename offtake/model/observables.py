@@ -10,7 +10,8 @@ import numpy as np
 from offtake.model.contracts import OPEN, Stage
 from offtake.model.demand import damped
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.seeing import runway_months
+from offtake.model.negotiation import PATIENT
+from offtake.model.seeing import runway_months as months_of_cash
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -116,6 +117,36 @@ def hhi_compute(market: "Market") -> np.ndarray:
     return np.array([market.hhi()])
 
 
+@observable("share")
+def hhi_capacity(market: "Market") -> np.ndarray:
+    """Herfindahl-Hirschman index of energised capacity by cloud, from 0 to 1."""
+    return np.array([_hhi(_by_cloud(market, market.books.energised_kw))])
+
+
+@observable("share")
+def hhi_labs(market: "Market") -> np.ndarray:
+    """Herfindahl-Hirschman index of the labs' revenue, from 0 to 1."""
+    assert market.books.served is not None
+    return np.array([_hhi(market.books.served.revenue_usd)])
+
+
+def _hhi(amounts: np.ndarray) -> float:
+    return math.fsum((_shares(amounts) ** 2).tolist())
+
+
+@observable("share", headline=True)
+def share_domestic(market: "Market") -> np.ndarray:
+    """Share of energised capacity in regions at home to the cloud's own government."""
+    setup = market.setup
+    home = [
+        setup.scenario.regions[p.region].domestic_to == setup.scenario.clouds[p.cloud].home
+        and setup.scenario.clouds[p.cloud].home is not None
+        for p in setup.pools
+    ]
+    energised = market.books.energised_kw
+    return np.array([float(energised[np.array(home)].sum()) / max(float(energised.sum()), 1.0)])
+
+
 @observable("usd_per_h100e_hour", headline=True)
 def price_contract(market: "Market") -> np.ndarray:
     """Mean price of contracts in force between independent parties, by quantity delivered."""
@@ -126,6 +157,17 @@ def price_contract(market: "Market") -> np.ndarray:
     if total == 0:
         return np.array([math.nan])
     return np.array([math.fsum(w * c.price[r] for w, r in zip(weights, rows, strict=True)) / total])
+
+
+@observable("ratio")
+def price_dispersion(market: "Market") -> np.ndarray:
+    """Ninetieth over tenth percentile of prices of contracts in force between independent parties."""
+    c = market.books.contracts
+    prices = [float(c.price[r]) for r in market.books.active_rows() if not c.facts[r].affiliate]
+    if not prices:
+        return np.array([math.nan])
+    low, high = np.quantile(np.sort(prices), [0.1, 0.9])
+    return np.array([high / low if low > 0 else math.nan])
 
 
 @observable("usd_per_h100e_hour", headline=True)
@@ -178,6 +220,15 @@ def utilisation_energised(market: "Market") -> np.ndarray:
     energised = _by_cloud(market, market.books.energised_kw)
     own = _by_cloud(market, market.books.own_kw)
     return np.minimum((market.delivered_kw + own) / np.maximum(energised, 1.0), 1.0)
+
+
+@observable("usd", "lab")
+def holdup_usd(market: "Market") -> np.ndarray:
+    """Loss expected a year from renegotiation at a lab's dependence: psi times exposure (pro-5)."""
+    assert market.books.served is not None
+    rules = market.setup.scenario.procurement
+    moved = _sums(dependence(market) ** 2) * _sums(_delivered(market))
+    return rules.renegotiation_per_year * PATIENT * rules.porting_usd_per_h100e * moved
 
 
 @observable("share", "lab", headline=True)
@@ -279,6 +330,13 @@ def backlog_usd(market: "Market") -> np.ndarray:
     )
 
 
+@observable("ratio", "cloud")
+def backlog_over_revenue(market: "Market") -> np.ndarray:
+    """Backlog over twelve times the month's revenue; 0 where there is no revenue."""
+    yearly = 12 * revenue_usd(market)
+    return np.where(yearly > 0, backlog_usd(market) / np.maximum(yearly, 1.0), 0.0)
+
+
 @observable("usd", "cloud", headline=True)
 def capex_usd(market: "Market") -> np.ndarray:
     """Spent in the month on shells and chips."""
@@ -316,12 +374,12 @@ def cash_usd(market: "Market") -> np.ndarray:
 
 
 @observable("months", "lab", headline=True)
-def runway_in_months(market: "Market") -> np.ndarray:
+def runway_months(market: "Market") -> np.ndarray:
     """Months until a lab's cash is gone at its present burn; 120 where it is not shrinking."""
     assert market.books.believed is not None
     return np.array(
         [
-            runway_months(market.books.deposits[n] / 100, float(market.books.believed.burn_usd[i]))
+            months_of_cash(market.books.deposits[n] / 100, float(market.books.believed.burn_usd[i]))
             for i, n in enumerate(market.setup.labs)
         ]
     )

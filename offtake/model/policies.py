@@ -9,8 +9,15 @@ from offtake.model.scenario import PolicyGiven
 class Policy(Protocol):
     """What a policy in force answers."""
 
-    def objection(self, *, destination: str, parent: str) -> str | None:
-        """Return why chips of a parent may not be installed in a destination, if they may not."""
+    def counts(self, *, destination: str, parent: str) -> bool:
+        """Return whether the policy limits a parent's chips in a destination."""
+        ...
+
+    def objection(self, *, destination: str, parent: str, h100e: float) -> str | None:
+        """Return why a parent may not fit chips in a destination, if it may not.
+
+        `h100e` is what would have been fitted under the rule within a year.
+        """
         ...
 
     def grid_multiplier(self, region: str) -> float:
@@ -27,13 +34,17 @@ class ExportControl:
     exempt_parents: tuple[str, ...]
     quota_h100e_per_year: float
 
-    def objection(self, *, destination: str, parent: str) -> str | None:
-        """Return the control's objection to chips of a parent in a destination."""
-        if destination not in self.destinations or parent in self.exempt_parents:
+    def counts(self, *, destination: str, parent: str) -> bool:
+        """Return whether the control covers a parent's chips in a destination."""
+        return destination in self.destinations and parent not in self.exempt_parents
+
+    def objection(self, *, destination: str, parent: str, h100e: float) -> str | None:
+        """Return the control's objection: to any chips, or to those beyond the quota."""
+        if not self.counts(destination=destination, parent=parent):
             return None
-        if self.quota_h100e_per_year > 0:
-            return None  # the quota is met where chips are fitted
-        return f"{self.name}: no chips for {parent} in {destination}"
+        if h100e <= self.quota_h100e_per_year and self.quota_h100e_per_year > 0:
+            return None
+        return f"{self.name}: no more chips for {parent} in {destination}"
 
     def grid_multiplier(self, region: str) -> float:
         """Return 1: an export control leaves the grid alone."""
@@ -48,7 +59,11 @@ class Permitting:
     regions: tuple[str, ...]
     multiplier: float
 
-    def objection(self, *, destination: str, parent: str) -> str | None:
+    def counts(self, *, destination: str, parent: str) -> bool:
+        """Return False: there is no quota."""
+        return False
+
+    def objection(self, *, destination: str, parent: str, h100e: float) -> str | None:
         """Return nothing: permitting forbids nobody."""
         return None
 
@@ -63,7 +78,11 @@ class Signal:
 
     name: str
 
-    def objection(self, *, destination: str, parent: str) -> str | None:
+    def counts(self, *, destination: str, parent: str) -> bool:
+        """Return False: there is no quota."""
+        return False
+
+    def objection(self, *, destination: str, parent: str, h100e: float) -> str | None:
         """Return nothing."""
         return None
 
