@@ -18,6 +18,7 @@ from offtake.model.pricing import (
     protected,
     refreshed,
     residual,
+    reverting,
 )
 from offtake.model.proposals import (
     Cancel,
@@ -240,7 +241,7 @@ class RealOptions:
                 yield TurnToLease(
                     site=site.name
                 )  # otherwise it is held to its deadline: it costs nothing
-        elif uncommitted and value < view.abandon * avoidable and site.stage is not Stage.POWERED:
+        elif uncommitted and self._gives_up(view, site, cost, value, avoidable):
             yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
         elif site.stage is Stage.LEASED:
             if not uncommitted or value >= avoidable:
@@ -250,11 +251,20 @@ class RealOptions:
             if wanted != site.equipped or (wanted and site.stage is Stage.POWERED):
                 yield Equip(site=site.name, wanted=wanted)
 
+    def _gives_up(
+        self, view: CloudView, site: Site, cost: SiteCost, value: float, avoidable: float
+    ) -> bool:
+        """Return whether a site is cancelled (cap-4): a fee that cannot be paid keeps it alive."""
+        payable = site.landlord is None or cost.fee_usd <= view.cash_usd
+        return payable and site.stage is not Stage.POWERED and value < view.abandon * avoidable
+
     def _worth(self, view: CloudView, cost: SiteCost, sold: float) -> tuple[float, float]:
         """Return V and X of a site, USD per H100e: its worth uncommitted, and what is still avoidable."""
         rate = rate_per_month(view)
+        anchor = long_run_cost(view, view.options[0]) if view.options else view.contract_price
+        speed = view.rules.beliefs.price_reversion_per_month
         value = worth_usd_per_h100e(
-            price=view.contract_price,
+            price=reverting(view.contract_price, anchor, speed, cost.ahead),
             sold=sold,
             running=cost.running_usd_per_hour,
             months_ahead=cost.ahead,

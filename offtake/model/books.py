@@ -4,6 +4,7 @@
 methods without effect; what they return is copied or read only.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -239,6 +240,28 @@ class Books:
         for time, event in self.journal:
             fresh.apply(event, time)
         return fresh
+
+    def digest(self) -> str:
+        """Return a fingerprint of everything that is true now: whole numbers, and the order of events."""
+        c = self.contracts
+        parts = [
+            repr(sorted(self.deposits.items())),
+            repr(sorted(self.claims.items())),
+            repr(sorted((n, int(s.stage), s.capacity_kw) for n, s in self.sites.items())),
+            repr([(f.name, k) for f, k in zip(c.facts, c.state, strict=True)]),
+            repr([type(event).__name__ for _, event in self.journal]),
+        ]
+        arrays = (
+            self.energised_kw,
+            self.own_kw,
+            self.promised_kw,
+            self.committed_kw,
+            c.kw[: c.size],
+        )
+        found = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
+        for array in arrays:
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     # Questions about the present
 

@@ -33,8 +33,6 @@ class Bids:
         psi of each lot, USD per H100e-hour (pro-5).
     scale
         Xbar of each lot: H100e in which exposure is measured.
-    rank
-        Keyed random order among lots, for residual ties.
     """
 
     surplus: np.ndarray
@@ -44,7 +42,6 @@ class Bids:
     exposure: np.ndarray
     dependence: np.ndarray
     scale: np.ndarray
-    rank: np.ndarray
 
 
 def demanded(bids: Bids, premium: np.ndarray, pieces: int) -> np.ndarray:

@@ -165,6 +165,7 @@ class Market(mesa.Model):
         self.tenders: list[Tender] = []
         self.round: Round | None = None
         self.table: Table | None = None
+        self.tables: list[tuple[int, Table, Round]] = []
         self.site_count: dict[str, int] = {}
         self.contract_count: dict[tuple[str, str], int] = {}
         self.recorder = Recorder(self.setup)
@@ -771,6 +772,20 @@ class Market(mesa.Model):
                     gone = lab in books.failed or cloud in books.failed
                     allowed[i, j] = not gone and books.forbids(lab, cloud, self.time) is None
         return allowed
+
+    def notified(self) -> np.ndarray:
+        """Return by lab and cloud whether an offer must be notified to a holder of first refusal."""
+        setup, books = self.setup, self.books
+        return np.array(
+            [
+                [
+                    not setup.affiliates[i, j]
+                    and books.first_refusal(lab, cloud, self.time) is not None
+                    for j, cloud in enumerate(setup.clouds)
+                ]
+                for i, lab in enumerate(setup.labs)
+            ]
+        )
 
     def switching(self, exposure: np.ndarray) -> np.ndarray:
         """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""

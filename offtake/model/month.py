@@ -37,7 +37,16 @@ from offtake.model.events import (
     Terminated,
 )
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.negotiation import PATIENT, Request, Supplier, holdup, lay_out, negotiate, uses
+from offtake.model.negotiation import (
+    PATIENT,
+    Request,
+    Supplier,
+    deterred,
+    holdup,
+    lay_out,
+    negotiate,
+    uses,
+)
 from offtake.model.opening import load, own_kw
 from offtake.model.proposals import (
     Cancel,
@@ -454,7 +463,7 @@ def plan_supply(market: "Market") -> None:
         plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)
     ):
         _carry_out(market, name, plan)
-    market.views = cloud_views(market) if plans else views
+    market.views = views if not plans else {}
 
 
 def _renew_promises(market: "Market") -> None:
@@ -605,7 +614,7 @@ def negotiate_capacity(market: "Market") -> None:
         return
     setup, rules = market.setup, market.setup.rules
     requests = [r for tender in market.tenders for r in _requests(market, tender)]
-    views = market.views
+    views = market.views or cloud_views(market)  # plans for sites may have changed what is free
     values = np.array([r.lot.value for r in requests])
     take, use = uses(rules, values, market.contract_price)
     labs = np.array([r.lab for r in requests])
@@ -631,6 +640,11 @@ def negotiate_capacity(market: "Market") -> None:
         switching=market.switching(exposure)[labs],
         reference=market.contract_price,
     )
+    if rules.negotiation.bid_cost_usd > 0:
+        stay_out = deterred(
+            table, market.notified()[labs][:, table.cloud], rules.negotiation.bid_cost_usd
+        )
+        table = replace(table, allowed=table.allowed & ~stay_out)
     every = rules.negotiation.benchmark_every_months
     market.round = negotiate(
         rules=rules,
@@ -642,6 +656,8 @@ def negotiate_capacity(market: "Market") -> None:
         benchmark=every > 0 and market.month % every == 0,
     )
     market.table = table
+    if market.trace:
+        market.tables.append((market.month, table, market.round))
     _refuse(market, requests)
 
 
@@ -676,7 +692,6 @@ def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:
     return [
         Supplier(
             index=v.index,
-            discount_per_year=v.discount_per_year,
             impatience=v.discount_per_year + max(v.idle_share, 0.0),
         )
         for v in views.values()

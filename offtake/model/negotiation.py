@@ -45,7 +45,6 @@ class Supplier:
     """What the institution knows of a cloud that quotes."""
 
     index: int
-    discount_per_year: float
     impatience: float
     """rho_c, a year (bar-2)."""
 
@@ -164,6 +163,16 @@ def lay_out(
     )
 
 
+def deterred(table: Table, notified: np.ndarray, bid_cost_usd: float) -> np.ndarray:
+    """Return the pairs whose cloud does not bid, because a holder of first refusal may match (B13).
+
+    Preparing a bid must pay for itself from half of the first year's joint surplus, and half of the
+    bids are matched.
+    """
+    year = np.maximum(table.value - table.cost, 0.0) * table.wanted[:, None] * 12 * HOURS_PER_MONTH
+    return notified & (year / 4 < bid_cost_usd)
+
+
 def _bearable(
     rules: Rules, requests: Sequence[Request], wanted: np.ndarray, use: np.ndarray, reference: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -210,7 +219,6 @@ def negotiate(
         exposure=exposure[labs][:, table.cloud],
         dependence=np.array([r.dependence for r in table.requests]),
         scale=np.array([max(r.need_h100e, 1.0) for r in table.requests]),
-        rank=np.array([r.rank for r in table.requests], dtype=np.uint64),
     )
     increment = rules.negotiation.increment_usd_per_h100e_hour
     taken, premium = ascend(bids, increment)

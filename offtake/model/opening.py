@@ -231,7 +231,11 @@ def clauses_at(scenario: Scenario, name: str, time: float) -> list:
     clauses: list = []
     exclusive = _month(scenario, given.exclusive_until)
     if given.exclusive_until is not None and time < exclusive:
-        clauses.append(SupplyExclusivity(lab=given.lab, holder=given.cloud, until=exclusive))
+        clauses.append(
+            SupplyExclusivity(
+                lab=given.lab, holder=given.cloud, until=exclusive, scope=given.exclusive_scope
+            )
+        )
     if given.first_refusal_from is not None:
         since = _month(scenario, given.first_refusal_from)
         until = _month(scenario, given.first_refusal_until)

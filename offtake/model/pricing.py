@@ -82,6 +82,11 @@ def levelling(rate_per_month: float, decline_per_month: float, months: np.ndarra
     )
 
 
+def reverting(price: float, anchor: float, speed: float, months: float) -> float:
+    """Return the price believed some months ahead: it reverts to long-run cost (exp-4)."""
+    return anchor + (price - anchor) * math.exp(-speed * months)
+
+
 def expected_take(
     value: np.ndarray, reference: float, floors: np.ndarray, deviation: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,6 @@ class Recorder:
         self.idle_since: np.ndarray = np.zeros(len(setup.pools), dtype=np.int64)
         self.deposits_at_start: int | None = None
         self.contracts_checked = 0
-        self.state_hashes: list[str] = []
 
     def record(self, market: "Market") -> None:
         """Read every observable."""

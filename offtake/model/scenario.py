@@ -134,8 +134,6 @@ class Negotiation(Part):
     """Volatility sigma_V of the value of capacity; enters hurdles and take-or-pay (cst-5, cap-4)."""
     bargainer: str = "outside-options"
     """Rule that prices a match (bar-1, bar-4)."""
-    first_refusal_days: Annotated[int, Field(ge=1, le=365)] = 30
-    """Window of a first refusal signed during the run, days."""
     bid_cost_usd: Usd = 0.0
     """Cost of preparing a bid that a holder of first refusal may match (B13)."""
     benchmark_every_months: Annotated[int, Field(ge=0, le=600)] = 6
@@ -438,7 +436,6 @@ class SiteGiven(Part):
     grid_months: NonNegative | None = None
     """Mean months to grid power left; the region's where not given."""
     rent_usd_per_kw_month: NonNegative | None = None
-    lease_end: dt.date | None = None
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

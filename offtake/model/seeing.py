@@ -25,8 +25,8 @@ LOOK_FOR_LAND = 2
 
 
 def ahead(profile: np.ndarray, month: int) -> np.ndarray:
-    """Return the part of profiles by month that starts now, read only."""
-    part = profile[..., month : month + AHEAD + 1]
+    """Return a copy of the part of profiles by month that starts now, read only."""
+    part = profile[..., month : month + AHEAD + 1].copy()
     part.flags.writeable = False
     return part
 
@@ -167,11 +167,13 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
     free = ahead(books.free_kw(), month)
     per_kw = setup.theta / 1000
     free_h100e = np.maximum(free, 0) * per_kw[:, None]
-    by_cloud = np.zeros((len(setup.clouds), free.shape[1]))
-    np.add.at(by_cloud, setup.pool_cloud, free_h100e)
+    first_pool = np.searchsorted(setup.pool_cloud, np.arange(len(setup.clouds)))  # pools are sorted
+    by_cloud = np.add.reduceat(free_h100e, first_pool, axis=0)
     uncovered = np.maximum(need_ahead(market) - ahead(books.covered_h100e, month), 0.0)
     wins = win_shares(market)
-    expected = wins.T @ uncovered
+    expected = (wins[:, :, None] * uncovered[:, None, :]).sum(
+        axis=0
+    )  # no BLAS: same bits everywhere
     total_uncovered = np.maximum(uncovered.sum(axis=0), 1.0)
     all_free = by_cloud.sum(axis=0)
     sites: dict[str, list[Site]] = {name: [] for name in setup.clouds}
@@ -199,6 +201,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             time=market.time,
             kind=data.kind,
             rules=setup.rules,
+            cash_usd=books.deposits[name] / 100,
             spendable_usd=spend,
             discount_per_year=rate,
             transfer_markup=data.transfer_markup,
@@ -212,7 +215,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
             own_free_h100e=by_cloud[index],
-            contract_price=believed_price(market),
+            contract_price=market.contract_price,
             spot_price=books.believed.spot_price,
             idle_share=float(idle[index]),
             floor_usd_per_h100e_hour=data.floor_usd_per_h100e_hour,
@@ -220,12 +223,6 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             abandon=b2 / (b2 - 1),
         )
     return views
-
-
-def believed_price(market: "Market") -> float:
-    """Return the start price at which capacity is believed to sell (exp-4)."""
-    assert market.books.believed is not None
-    return market.books.believed.contract_price
 
 
 def idle_shares(market: "Market") -> np.ndarray:

@@ -189,7 +189,7 @@ def _appeal_path(scenario: Scenario, seed: int, labs: tuple[str, ...]) -> np.nda
 def _affiliated(scenario: Scenario, lab: str, cloud: str) -> bool:
     seller, buyer = scenario.clouds[cloud], scenario.labs[lab]
     same = seller.parent is not None and seller.parent == buyer.parent
-    return same or seller.priority == lab
+    return same or seller.priority == lab or lab in seller.owners
 
 
 def _barred(scenario: Scenario, lab: str, cloud: str) -> bool:

@@ -134,6 +134,7 @@ class CloudView:
     time: float
     kind: str
     rules: Rules
+    cash_usd: float
     spendable_usd: float
     """Cash and a year's other cash flow, less what its pipeline still costs."""
     discount_per_year: float

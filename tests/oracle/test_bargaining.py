@@ -80,6 +80,15 @@ def test_a_finite_horizon_gives_what_backward_induction_gives(rounds: int, share
     assert got == pytest.approx(share, abs=1e-6)
 
 
+@pytest.mark.parametrize(("rounds", "share"), [(2, 0.2), (3, 0.6), (4, 0.28), (2001, 1 / 3)])
+def test_a_finite_horizon_discounts_each_side_by_its_own_patience(
+    rounds: int, share: float
+) -> None:
+    """B1, B2 with d = (.5, .8): 1 - d2, then 1 - d2 (1 - d1), and so on to Rubinstein's share."""
+    got = first_share(*rates(0.5, 0.8, 12.0), Rubinstein(rounds=rounds, round_months=12.0))
+    assert got == pytest.approx(share, abs=1e-9)
+
+
 def test_short_rounds_give_the_nash_share_of_the_rates_of_impatience() -> None:
     """B3, Binmore, Rubinstein and Wolinsky 1986: r2 / (r1 + r2), which is also bar-2's power."""
     short = first_share(0.10, 0.20, Rubinstein(round_months=0.012))

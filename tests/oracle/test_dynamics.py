@@ -1,6 +1,5 @@
 """Paths and decisions of the whole market over time against theory (rows D1 to D3, D11 to D16)."""
 
-import datetime as dt
 import math
 from collections.abc import Callable
 from typing import Any
@@ -334,9 +333,9 @@ def test_beliefs_of_a_steady_market_settle_without_a_cycle(learning: float) -> N
 def increasing_returns(quality_return: float, months: int, decay: float = 1.0) -> list[float]:
     """Return shares of users among three labs that train with a share of their revenue.
 
-    Everybody chooses anew each month, training lasts little more than one month, its compute is bought on the spot
-    market where there is plenty: so quality is proportional to the share of users to the power of
-    `quality_return`, and appeals differ by 1, .5 and 0.
+    Everybody chooses anew each month, little training outlasts a month, its compute is bought on the
+    spot market where there is plenty: so quality is proportional to the share of users to the power
+    of `quality_return`, and appeals differ by 1, .5 and 0.
     """
     users, price = 1.0, 10.0
     training = 0.5 * users * 1e6 * price / 730.5

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,14 @@ def product_market(
     return after(given, months, strategies={name: {"procurer": silent} for name in labs})
 
 
+def least(loss: Callable[[float], float], low: float, high: float, precision: float) -> float:
+    """Return where a function of one number is smallest, by search."""
+    found: Any = minimize_scalar(
+        loss, bounds=(low, high), method="bounded", options={"xatol": precision}
+    )
+    return float(found.x)
+
+
 def nash(utility: dict[str, float], cost: dict[str, float]) -> tuple[list[float], list[float]]:
     """Return prices and shares in logit Bertrand-Nash by best replies, each found by search."""
     quality, marginal = np.array(list(utility.values())), np.array(list(cost.values()))
@@ -88,10 +98,7 @@ def nash(utility: dict[str, float], cost: dict[str, float]) -> tuple[list[float]
                 at[i] = own
                 return -(own - marginal[i]) * share(at)[i]
 
-            bounds = (marginal[i], marginal[i] + 20)
-            price[i] = minimize_scalar(
-                loss, bounds=bounds, method="bounded", options={"xatol": 1e-10}
-            ).x
+            price[i] = least(loss, marginal[i], marginal[i] + 20, 1e-10)
     return price.tolist(), share(price).tolist()
 
 
@@ -274,7 +281,7 @@ def test_a_lab_reserves_what_costs_least_under_its_forecast(
         bought_later = np.maximum(draws - reserved, 0.0).mean()
         return contract_price * reserved + spot_price * float(bought_later)
 
-    best = minimize_scalar(cost, bounds=(200, 3000), method="bounded", options={"xatol": 1e-6}).x
+    best = least(cost, 200, 3000, 1e-6)
     assert asked == pytest.approx(best, rel=1e-4)
     assert need.cdf(asked) == pytest.approx(1 - contract_price / spot_price, abs=1e-9)
 
