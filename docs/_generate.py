@@ -7,6 +7,7 @@ import html
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import get_args
 
 import click
@@ -19,6 +20,7 @@ from offtake.model.reading import PARAMETER_COLUMNS, Source, parameter_rows, rea
 from offtake.model.scenario import Scenario
 from offtake.model.shapes import (
     NOTES,
+    SECTIONS,
     Array,
     Entry,
     Leaf,
@@ -170,6 +172,22 @@ def parameters() -> str:
     return table(PARAMETER_COLUMNS, parameter_rows(read("stargate-2025")))
 
 
+def rules(section: str) -> str:
+    """Return the numbers of one table of rules: default, baseline and its range."""
+    shape = file_shape().entries[section].shape
+    assert isinstance(shape, Table), "a section is a table"
+    reading = read("stargate-2025")
+    given = getattr(reading.scenario, section)
+    facts = {fact.path: fact for fact in reading.facts}
+    rows = []
+    for key, entry in shape.entries.items():
+        if key not in NOTES and values_of(entry.shape) is not None:
+            fact = facts.get(f"{section}.{key}")
+            known = (fact.low, fact.high) if fact else (None, None)
+            rows.append((f"`{key}`", written(entry.default), written(getattr(given, key)), *known))
+    return table(["key", "default", "baseline", "low", "high"], rows)
+
+
 def observables() -> str:
     """Return every observable."""
     return table(["name", "unit", "meaning"], ((f"`{o.name}`", o.unit, o.meaning) for o in TABLE))
@@ -208,6 +226,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "observables": observables,
     "parameters": parameters,
     "python-api": python_api,
+    **{f"rules-{section}": partial(rules, section) for section in SECTIONS},
     "scenario-keys": scenario_keys,
     "schedule": schedule,
     "sources": sources,

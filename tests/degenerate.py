@@ -38,7 +38,12 @@ DEMAND: dict[str, Any] = {
     "quality_noise_per_month": 0.0,
     "usage_noise_per_month": 0.0,
 }
-BELIEFS: dict[str, Any] = {"growth_per_month": 0.0, "price_decline_per_year": 0.0, "damping": 1.0}
+BELIEFS: dict[str, Any] = {
+    "growth_per_month": 0.0,
+    "price_decline_per_year": 0.0,
+    "price_reversion_per_month": 0.0,
+    "damping": 1.0,
+}
 PROCUREMENT: dict[str, Any] = {
     "lots_months": (1,),
     "threshold": 0.0,

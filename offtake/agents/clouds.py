@@ -1,5 +1,6 @@
 """Clouds: what they ask for capacity, and what they build, lease and give up."""
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from offtake.model.view import Ask, BuildOption, CloudView, SiteCost
 
 SOON = 12
 """Months ahead at which a cloud weighs alternative demand for what it has free."""
+SHELL_MONTHS = 240
+"""Useful life of an owned shell, months."""
 LATEST = 3
 """Months that new capacity may be promised after the start a lot asks for."""
 DEMAND_DEVIATION = 0.5
@@ -128,36 +131,62 @@ def new_build_capital(view: CloudView, option: BuildOption, ask: Ask) -> np.ndar
     Shape (lots, terms, floors), start prices. The hurdle rises with the share of the project's life
     that the contract leaves to the market; the buyer's survival discounts what it promises.
     """
-    rules, terms = view.rules, view.rules.terms
+    rules = view.rules
     rate, decline = rate_per_month(view), rules.decline_per_month
     life = rules.building.server_life_months
-    chips = refreshed(option.chips_usd_per_h100e, decline, rate, terms, life)
-    earned_after = (
-        residual(
-            price=view.contract_price,
-            running=option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour,
-            decline_per_month=decline,
-            rate_per_month=rate,
-            busy=rules.building.busy,
-            months=terms,
-            life_months=life,
-        )
-        * (1 + rate) ** -terms
+    fixed = term_factors(rate, decline, rules.negotiation.terms_months, life)
+    running = option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour
+    earned_after = fixed.discount * residual(
+        price=view.contract_price,
+        running=running,
+        decline_per_month=decline,
+        rate_per_month=rate,
+        busy=rules.building.busy,
+        months=rules.terms,
+        life_months=life,
     )
-    shell_after = option.shell_usd_per_h100e * np.maximum(1 - terms / 240, 0) * (1 + rate) ** -terms
+    kept_after = earned_after + option.shell_usd_per_h100e * fixed.shell_left
+    spent = option.chips_usd_per_h100e * fixed.chips + option.shell_usd_per_h100e
     committed = rules.floors + (1 - rules.floors) * ask.use
-    contracted = (
-        committed * np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0)[None, :, None]
-    )
-    needed = (chips + option.shell_usd_per_h100e)[None, :, None]
-    needed = needed * hurdle(1 - contracted, view.trigger)
-    needed = np.maximum(needed - (earned_after + shell_after)[None, :, None], 0.0)
-    paid = annuity((1 + rate) * np.exp(ask.hazard_per_month)[:, None] - 1, terms[None, :])
-    level = levelling(rate, decline, terms)
-    price = needed / (HOURS_PER_MONTH * (paid * level)[:, :, None])
-    price += (option.rent_usd_per_h100e_hour / level)[None, :, None]
+    merchant = 1 - committed * fixed.of_life[None, :, None]
+    needed = spent[None, :, None] * hurdle(merchant, view.trigger) - kept_after[None, :, None]
+    survived = (1 + rate) * np.exp(ask.hazard_per_month)[:, None] - 1
+    paid = annuity(survived, rules.terms[None, :]) * fixed.level
+    price = np.maximum(needed, 0.0) / (HOURS_PER_MONTH * paid)[:, :, None]
+    price += (option.rent_usd_per_h100e_hour / fixed.level)[None, :, None]
     markup = 1 + view.transfer_markup if view.kind in ("captive", "self-builder") else 1.0
     return price * markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermFactors:
+    """What depends on the term alone, by term."""
+
+    discount: np.ndarray
+    level: np.ndarray
+    """Fixed price over the term worth a start price of 1."""
+    chips: np.ndarray
+    """Present value of chips over the term, replaced at the end of their life, per USD of chips."""
+    shell_left: np.ndarray
+    """Present value of what an owned shell is worth after the term, per USD of shell."""
+    of_life: np.ndarray
+    """Present value of the term over that of the life of chips, at most 1."""
+
+
+@functools.lru_cache(maxsize=256)
+def term_factors(
+    rate: float, decline: float, terms_months: tuple[int, ...], life: int
+) -> TermFactors:
+    """Return the factors of the terms on the menu at a cost of capital a month."""
+    terms = np.array(terms_months, dtype=float)
+    discount = (1 + rate) ** -terms
+    return TermFactors(
+        discount=discount,
+        level=levelling(rate, decline, terms),
+        chips=refreshed(1.0, decline, rate, terms, life),
+        shell_left=np.maximum(1 - terms / SHELL_MONTHS, 0) * discount,
+        of_life=np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

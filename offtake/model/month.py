@@ -499,7 +499,7 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
                 market.energise(plan.site, cause)
         case Cancel():
             site = books.sites[plan.site]
-            fee = cents(fee_usd(site, rules, site.rent_usd_per_kw_month))
+            fee = cents(fee_usd(site, rules))
             if site.landlord is not None and fee > 0:
                 bill = Posting(cloud, site.landlord, fee, "cancellation", site.name)
                 market.post(paid(books.deposits, [bill], frozenset()))

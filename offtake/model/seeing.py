@@ -9,7 +9,7 @@ from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.pricing import annuity, betas
+from offtake.model.pricing import annuity
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
@@ -167,8 +167,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
     free = ahead(books.free_kw(), month)
     per_kw = setup.theta / 1000
     free_h100e = np.maximum(free, 0) * per_kw[:, None]
-    first_pool = np.searchsorted(setup.pool_cloud, np.arange(len(setup.clouds)))  # pools are sorted
-    by_cloud = np.add.reduceat(free_h100e, first_pool, axis=0)
+    by_cloud = np.add.reduceat(free_h100e, [s.start for s in setup.cloud_pools], axis=0)
     uncovered = np.maximum(need_ahead(market) - ahead(books.covered_h100e, month), 0.0)
     wins = win_shares(market)
     expected = (wins[:, :, None] * uncovered[:, None, :]).sum(
@@ -187,14 +186,11 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
         if name in books.failed:
             continue
         data = scenario.clouds[name]
-        pools = np.flatnonzero(setup.pool_cloud == index)
-        rate = data.discount_per_year
-        payout = scenario.beliefs.price_decline_per_year
-        b1, b2 = betas(
-            max(rate, 1e-3), max(payout, 1e-3), setup.rules.negotiation.value_volatility_per_year
-        )
+        pools = setup.cloud_pools[index]
+        trigger, abandon = setup.triggers[index]
         seen = scenario.beliefs.visibility * (all_free - by_cloud[index])
-        spend = spendable_usd(market, name, sites[name])
+        costs = {s.name: site_cost(market, s) for s in sites[name]}
+        spend = spendable_usd(market, name, sites[name], costs)
         views[name] = CloudView(
             name=name,
             index=index,
@@ -203,14 +199,14 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             rules=setup.rules,
             cash_usd=books.deposits[name] / 100,
             spendable_usd=spend,
-            discount_per_year=rate,
+            discount_per_year=data.discount_per_year,
             transfer_markup=data.transfer_markup,
-            pools=tuple(pools.tolist()),
+            pools=tuple(range(pools.start, pools.stop)),
             theta=per_kw[pools],
             running=setup.running[pools],
             free_kw=free[pools],
             sites=tuple(sites[name]),
-            costs={s.name: site_cost(market, s) for s in sites[name]},
+            costs=costs,
             options=build_options(market, name, spend),
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
@@ -219,8 +215,8 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             spot_price=books.believed.spot_price,
             idle_share=float(idle[index]),
             floor_usd_per_h100e_hour=data.floor_usd_per_h100e_hour,
-            trigger=b1 / (b1 - 1),
-            abandon=b2 / (b2 - 1),
+            trigger=trigger,
+            abandon=abandon,
         )
     return views
 
@@ -238,37 +234,33 @@ def idle_shares(market: "Market") -> np.ndarray:
 
 
 def site_cost(market: "Market", site: Site) -> SiteCost:
-    """Return what a site still costs its cloud, and would cost to run."""
+    """Return what a site still costs its cloud until it is energised, and would cost to run."""
     setup = market.setup
-    chip = setup.scenario.chips[site.pool.chip]
-    h100e = site.capacity_kw * chip.h100e_per_mw / 1000
-    rent = site.rent_usd_per_kw_month * 1000 / chip.h100e_per_mw / HOURS_PER_MONTH
     index = market.books.pool_index[site.pool]
+    per_mw = float(setup.theta[index])
+    chip = setup.scenario.chips[site.pool.chip]
+    unpaid = site.landlord is None and site.stage in (Stage.LOI, Stage.LEASED)
+    shell = setup.scenario.building.shell_usd_per_kw * 1000 / per_mw if unpaid else 0.0
+    rent = site.rent_usd_per_kw_month * 1000 / per_mw / HOURS_PER_MONTH
     return SiteCost(
         pool_index=index,
-        h100e=h100e,
+        h100e=site.capacity_kw * per_mw / 1000,
         ahead=min(max(math.ceil(site.promised - market.time), 0), AHEAD),
-        remaining_usd=site_cost_usd(market, site) / h100e,
+        remaining_usd=chip.price_usd_per_h100e + shell,
         running_usd_per_hour=float(setup.running[index]) + rent,
-        fee_usd=fee_usd(site, setup.scenario.building, site.rent_usd_per_kw_month),
+        fee_usd=fee_usd(site, setup.scenario.building),
     )
 
 
-def site_cost_usd(market: "Market", site: Site) -> float:
-    """Return what a site still costs until it is energised, USD."""
-    scenario = market.setup.scenario
-    chip = scenario.chips[site.pool.chip]
-    cost = site.capacity_kw * chip.h100e_per_mw / 1000 * chip.price_usd_per_h100e
-    if site.landlord is None and site.stage in (Stage.LOI, Stage.LEASED):
-        cost += site.capacity_kw * scenario.building.shell_usd_per_kw
-    return cost
-
-
-def spendable_usd(market: "Market", name: str, sites: list[Site]) -> float:
+def spendable_usd(
+    market: "Market", name: str, sites: list[Site], costs: dict[str, SiteCost]
+) -> float:
     """Return cash and a year's other cash flow, less what the firm pipeline still costs in equity."""
     data = market.setup.scenario.clouds[name]
     other = other_cash_flow_usd(data, market.time) * 12
-    firm = math.fsum(site_cost_usd(market, s) for s in sites if s.stage is not Stage.LOI)
+    firm = math.fsum(
+        costs[s.name].remaining_usd * costs[s.name].h100e for s in sites if s.stage is not Stage.LOI
+    )
     cash = market.books.deposits[name] / 100
     return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
 

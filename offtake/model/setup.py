@@ -8,9 +8,12 @@ import numpy as np
 from offtake.model.chance import stream
 from offtake.model.contracts import Pool
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
+from offtake.model.pricing import betas
 from offtake.model.scenario import Chip, Region, Scenario
 from offtake.model.view import Rules
 
+LEAST_RATE = 1e-3
+"""Rate and payout, a year, below which option triggers are not defined."""
 LONGEST_ROOM = 36
 """Months that profiles reach beyond the horizon and the longest term."""
 
@@ -29,6 +32,10 @@ class Setup:
     running: np.ndarray
     """Power and operation, USD per H100e-hour, by pool (cst-1)."""
     pool_cloud: np.ndarray
+    cloud_pools: tuple[slice, ...]
+    """Where the pools of each cloud stand: pools are sorted by cloud."""
+    triggers: tuple[tuple[float, float], ...]
+    """By cloud, V/I at which a merchant project starts and V/X at which it is given up (D1, D2)."""
     priority: np.ndarray
     """Lab with first call on each pool, -1 for none."""
     chips: tuple[tuple[str, Chip, float], ...]
@@ -99,6 +106,8 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
             ]
         ),
         pool_cloud=np.array([clouds.index(p.cloud) for p in pools]),
+        cloud_pools=tuple(_pools_of(pools, cloud) for cloud in clouds),
+        triggers=tuple(_triggers(scenario, cloud) for cloud in clouds),
         priority=np.array([lab_at.get(scenario.clouds[p.cloud].priority or "", -1) for p in pools]),
         chips=chips,
         horizon=scenario.months + max(scenario.negotiation.terms_months) + LONGEST_ROOM,
@@ -141,6 +150,18 @@ def _pools(scenario: Scenario) -> set[Pool]:
     return pools | {
         Pool(cloud=c.cloud, region=c.region, chip=c.chip) for c in scenario.contracts.values()
     }
+
+
+def _pools_of(pools: tuple[Pool, ...], cloud: str) -> slice:
+    mine = [i for i, pool in enumerate(pools) if pool.cloud == cloud]
+    return slice(mine[0], mine[-1] + 1)
+
+
+def _triggers(scenario: Scenario, cloud: str) -> tuple[float, float]:
+    rate = max(scenario.clouds[cloud].discount_per_year, LEAST_RATE)
+    payout = max(scenario.beliefs.price_decline_per_year, LEAST_RATE)
+    start, stop = betas(rate, payout, scenario.negotiation.value_volatility_per_year)
+    return start / (start - 1), stop / (stop - 1)
 
 
 def _rules(scenario: Scenario) -> Rules:

@@ -71,12 +71,12 @@ def _annuity(rate: float, months: int) -> float:
     return months if rate < 1e-12 else (1 - (1 + rate) ** -months) / rate
 
 
-def fee_usd(site: Site, rules: Building, rent_usd_per_kw_month: float) -> float:
+def fee_usd(site: Site, rules: Building) -> float:
     """Return the fee for giving a site up, by stage (cap-4)."""
-    years = {
-        Stage.LOI: rules.fee_loi,
-        Stage.LEASED: rules.fee_leased,
-        Stage.BUILDING: rules.fee_building,
-        Stage.POWERED: rules.fee_building,
-    }[site.stage]
-    return years * 12 * rent_usd_per_kw_month * site.capacity_kw
+    if site.stage is Stage.LOI:
+        years = rules.fee_loi
+    elif site.stage is Stage.LEASED:
+        years = rules.fee_leased
+    else:
+        years = rules.fee_building
+    return years * 12 * site.rent_usd_per_kw_month * site.capacity_kw
