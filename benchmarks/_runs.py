@@ -54,6 +54,11 @@ class StageMonth:
     cancelled_mw: float
 
 
+def each_seed(reading: Reading, seeds: int, read: Callable[[Market], Numbers]) -> list[Job]:
+    """Return the runs of a scenario under the seeds 1, 2, 3 and so on."""
+    return [Job(reading=reading, seed=seed, read=read) for seed in range(1, seeds + 1)]
+
+
 def run_all(jobs: Iterable[Job], workers: int) -> list[Numbers]:
     """Make all runs and return what was read from each, in the order of the jobs."""
     context = multiprocessing.get_context("spawn")
@@ -161,7 +166,7 @@ def say(measurement: str, readings: Iterable[Reading], *, runs: int, **values: A
         **{key: _plain(value) for key, value in values.items()},
         "runs": runs,
         "version": offtake.__version__,
-        "scenarios": {r.scenario.name: r.digest for r in readings},
+        "scenarios": [f"{r.scenario.name} {r.digest}" for r in readings],
     }
     print(json.dumps(line), flush=True)
 

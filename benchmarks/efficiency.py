@@ -4,14 +4,13 @@ Every month the same lots, columns and eligibility are given to a linear program
 halves the price step of the clearing: results must not hang on it.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-from _runs import BASELINE, Job, Numbers, dependence, estimate, options, run_all, say, series
+from _runs import BASELINE, Numbers, dependence, each_seed, estimate, options, run_all, say, series
 
 from offtake.model.market import Market
-from offtake.model.reading import Reading, read
+from offtake.model.reading import read
 
 EVERY_MONTH = "negotiation.benchmark_every_months=1"
 STEP = "negotiation.increment_usd_per_h100e_hour"
@@ -31,7 +30,7 @@ def main() -> None:
 def say_efficiency(seeds: int, workers: int) -> None:
     """Print the distribution of monthly efficiency over some seeds."""
     reading = read(BASELINE, overrides=[EVERY_MONTH])
-    runs = run_all(_jobs(reading, seeds, monthly), workers)
+    runs = run_all(each_seed(reading, seeds, monthly), workers)
     values = np.array([v for numbers in runs for v in numbers.values()])
     say(
         "efficiency",
@@ -58,7 +57,7 @@ def say_step(pairs: int, workers: int) -> None:
     whole = read(BASELINE)
     half_step = whole.scenario.negotiation.increment_usd_per_h100e_hour / 2
     half = read(BASELINE, overrides=[f"{STEP}={half_step}"])
-    runs = run_all([*_jobs(whole, pairs, outcome), *_jobs(half, pairs, outcome)], workers)
+    runs = run_all([*each_seed(whole, pairs, outcome), *each_seed(half, pairs, outcome)], workers)
     before, after = runs[:pairs], runs[pairs:]
     for name in before[0]:
         level = np.array([numbers[name] for numbers in before])
@@ -81,10 +80,6 @@ def outcome(market: Market) -> Numbers:
         "price_new": float(series(market, "price_new")[FROM:].mean()),
         "dependence": float(dependence(market)[FROM:, lab, cloud].mean()),
     }
-
-
-def _jobs(reading: Reading, seeds: int, reader) -> Sequence[Job]:  # noqa: ANN001
-    return [Job(reading=reading, seed=seed, read=reader) for seed in range(1, seeds + 1)]
 
 
 if __name__ == "__main__":

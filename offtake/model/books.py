@@ -139,6 +139,7 @@ class Books:
         self.failed: set[str] = set()
         self.sites: dict[str, Site] = {}
         self.shells_kw: dict[str, int] = {}
+        self.energisations: list[tuple[float, Site]] = []
         self.created_kw = 0
         self.cancelled_kw = 0
         self.energised_kw = np.zeros(len(self.pools), dtype=np.int64)
@@ -379,6 +380,7 @@ class Books:
         )
         pool = self.pool_index[site.pool]
         self.energised_kw[pool] += site.capacity_kw
+        self.energisations.append((time, site))
         self.own_kw[pool] += site.own_kw
         self._deliver(pool)
 

@@ -448,13 +448,15 @@ class Market(mesa.Model):
 
     def _fitted_h100e(self, rule: Policy) -> float:
         """Return what has been fitted under a rule within a year, H100e."""
+        since = self.time - 12
+        clouds, theta = self.setup.scenario.clouds, self.setup.scenario.chips
         fitted = []
-        for _, site in sorted(self.books.sites.items()):
-            parent = self.setup.scenario.clouds[site.pool.cloud].parent or site.pool.cloud
-            recent = self.time - 12 < site.energised_at <= self.time and site.energised_at > 0
-            if recent and rule.counts(destination=site.pool.region, parent=parent):
-                theta = self.setup.scenario.chips[site.pool.chip].h100e_per_mw
-                fitted.append(site.capacity_kw * theta / 1000)
+        for time, site in reversed(self.books.energisations):
+            if time <= since:
+                break
+            parent = clouds[site.pool.cloud].parent or site.pool.cloud
+            if rule.counts(destination=site.pool.region, parent=parent):
+                fitted.append(site.capacity_kw * theta[site.pool.chip].h100e_per_mw / 1000)
         return math.fsum(fitted)
 
     # Sites

@@ -492,10 +492,10 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
         case StartBuilding():
             start_building(market, books.sites[plan.site], cause)
         case Equip():
-            market.apply(
-                Advanced(site=replace(books.sites[plan.site], equipped=plan.wanted), cause=cause)
-            )
-            if plan.wanted and books.sites[plan.site].stage is Stage.POWERED:
+            site = books.sites[plan.site]
+            if site.equipped != plan.wanted:
+                market.apply(Advanced(site=replace(site, equipped=plan.wanted), cause=cause))
+            if plan.wanted and site.stage is Stage.POWERED:
                 market.energise(plan.site, cause)
         case Cancel():
             site = books.sites[plan.site]

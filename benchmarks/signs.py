@@ -1,0 +1,388 @@
+"""Signs stated beforehand: does the market answer a change the way economics says (rung L5)?
+
+Each case changes one thing in the baseline. Baseline and variant run under the same seeds, so they
+draw the same shocks; what counts is the mean difference within pairs, with its 95 percent interval.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from _runs import (
+    BASELINE,
+    Job,
+    Numbers,
+    dependence,
+    each_seed,
+    estimate,
+    options,
+    ratio,
+    run_all,
+    say,
+    series,
+    stage_months,
+)
+
+from offtake.model.contracts import Stage
+from offtake.model.market import Market
+from offtake.model.reading import Reading, read
+from offtake.model.scenario import Scenario
+
+AGREEMENT = "azure-openai"
+VENTURE = "Stargate"
+FROM, LATE = 12, 36
+"""Months, counted from zero, from which means are taken: 2026 on, and 2028 on."""
+EARLY = slice(24, 48)
+"""Years in which faster permits show as earlier capacity: 2027 and 2028."""
+SETTLED = 24
+"""Month from which the volatility of prices is measured."""
+CRASH, YEAR = 24, 12
+"""Month in which usage halves, and months over which cancellations are then counted."""
+DEARER = 0.04
+"""Points added to every cloud's cost of capital."""
+HEAD = 'format = 1\nname = "{name}"\nextends = "{base}"\nquestion = "Does the sign hold?"\n'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The baseline with one thing changed: another scenario, changed values, or more of a file."""
+
+    scenario: str = BASELINE
+    changes: Sequence[str] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A claim: what a change does to a measure."""
+
+    case: str
+    measure: str
+    expected: int
+    """1 for a rise, -1 for a fall."""
+    variant: str
+    against: str = BASELINE
+
+
+# --- what is read from a run ----------------------------------------------------------------------
+
+
+def measures(market: Market) -> Numbers:
+    """Return everything that some sign is about."""
+    return {name: float(read_from(market)) for name, read_from in MEASURES.items()}
+
+
+def focal_dependence(market: Market) -> float:
+    """Return the focal lab's mean dependence on the incumbent from 2026 on."""
+    lab, incumbent = _focal(market)
+    return dependence(market)[FROM:, lab, incumbent].mean()
+
+
+def price_paid(market: Market) -> float:
+    """Return the mean over months of what the focal lab's contracts in force cost, by capacity."""
+    c, n = market.books.contracts, market.books.contracts.size
+    months = np.arange(FROM, market.setup.scenario.months)[:, None]
+    runs = (c.start[:n] <= months) & (months < c.end[:n]) & (c.lab[:n] == _focal(market)[0])
+    weight = runs * np.array([f.h100e for f in c.facts])
+    return (weight @ c.price[:n] / weight.sum(axis=1)).mean()
+
+
+def price_over_index(market: Market) -> float:
+    """Return the focal lab's mean log price above the index of the month it signs in, by capacity."""
+    index = series(market, "price_new").ravel()
+    signed = [
+        (math.log(market._start_price(f) / index[int(f.signed) - 1]), f.h100e)
+        for f in _signed_later(market)
+        if f.buyer == market.setup.labs[_focal(market)[0]] and not f.affiliate
+    ]
+    return ratio(sum(x * h for x, h in signed), sum(h for _, h in signed))
+
+
+def concentration(market: Market) -> float:
+    """Return the mean concentration of delivered compute from 2026 on."""
+    return series(market, "hhi_compute")[FROM:].mean()
+
+
+def price_new(market: Market) -> float:
+    """Return the mean price of new contracts from 2026 on."""
+    return series(market, "price_new")[FROM:].mean()
+
+
+def price_late(market: Market) -> float:
+    """Return the mean price of new contracts from 2028 on."""
+    return series(market, "price_new")[LATE:].mean()
+
+
+def price_volatility(market: Market) -> float:
+    """Return the standard deviation of monthly changes of the log price of new contracts."""
+    return np.diff(np.log(series(market, "price_new").ravel()[SETTLED:])).std()
+
+
+def dark_mw(market: Market) -> float:
+    """Return mean capacity paid for and not used from 2026 on."""
+    return series(market, "stranded_dark_mw")[FROM:].sum(axis=1).mean()
+
+
+def rival_contracts(market: Market) -> float:
+    """Return how many contracts the focal lab signs with others than the incumbent."""
+    lab, incumbent = (market.setup.labs[_focal(market)[0]], market.setup.clouds[_focal(market)[1]])
+    return sum(f.buyer == lab and f.seller != incumbent for f in _signed_later(market))
+
+
+def early_mw(market: Market) -> float:
+    """Return mean energised capacity in 2027 and 2028."""
+    return series(market, "energised_mw")[EARLY].sum(axis=1).mean()
+
+
+def term_months(market: Market) -> float:
+    """Return the mean term of contracts signed during the run, by capacity."""
+    signed = [(f.months, f.capacity_kw) for f in _signed_later(market)]
+    return ratio(sum(m * kw for m, kw in signed), sum(kw for _, kw in signed))
+
+
+def domestic_share(market: Market) -> float:
+    """Return the mean share of capacity at home from 2026 on."""
+    return series(market, "share_domestic")[FROM:].mean()
+
+
+def letters_among_cancelled(market: Market) -> float:
+    """Return letters' share of what is cancelled in the year after the crash, less that of the pipeline."""
+    year = [m for m in stage_months(market) if CRASH <= m.month < CRASH + YEAR]
+    letters = [m for m in year if m.stage is Stage.LOI]
+    stood, cancelled = (
+        ratio(sum(getattr(m, what) for m in letters), sum(getattr(m, what) for m in year))
+        for what in ("stood_mw", "cancelled_mw")
+    )
+    return cancelled - stood
+
+
+def cancelled_after_crash_mw(market: Market) -> float:
+    """Return what is cancelled in the year after the crash."""
+    return sum(m.cancelled_mw for m in stage_months(market) if CRASH <= m.month < CRASH + YEAR)
+
+
+def _focal(market: Market) -> tuple[int, int]:
+    given = market.setup.scenario.agreements[AGREEMENT]
+    return market.books.lab_index[given.lab], market.books.cloud_index[given.cloud]
+
+
+def _signed_later(market: Market):
+    return [f for f in market.books.contracts.facts if f.signed > 0]
+
+
+MEASURES: dict[str, Callable[[Market], float]] = {
+    read_from.__name__: read_from
+    for read_from in (
+        focal_dependence,
+        price_paid,
+        price_over_index,
+        concentration,
+        price_new,
+        price_late,
+        price_volatility,
+        dark_mw,
+        rival_contracts,
+        early_mw,
+        term_months,
+        domestic_share,
+        letters_among_cancelled,
+        cancelled_after_crash_mw,
+    )
+}
+
+# --- what is changed ------------------------------------------------------------------------------
+
+
+def variants(base: Scenario) -> dict[str, Variant]:
+    """Return the changed scenarios by name."""
+    focal = base.agreements[AGREEMENT].lab
+    return {
+        BASELINE: Variant(),
+        "exclusivity-kept": Variant(scenario="exclusivity-kept"),
+        "no-venture": Variant(text=without_venture(base)),
+        "no-first-refusal": Variant(
+            changes=[f"agreements.{AGREEMENT}.first_refusal_until=2025-01-22"]
+        ),
+        "floor-50": Variant(changes=["negotiation.take_or_pay=[0.5]"]),
+        "floor-95": Variant(changes=["negotiation.take_or_pay=[0.95]"]),
+        "fast-permits": Variant(
+            changes=[
+                f"regions.{name}.grid_mean_months={region.grid_mean_months / 2}"
+                for name, region in base.regions.items()
+            ]
+        ),
+        "short-runway": Variant(
+            changes=[
+                f"labs.{focal}.cash_usd={base.labs[focal].cash_usd / 2}",
+                *(
+                    f"tranches.{name}.{key}={getattr(tranche, key) / 2}"
+                    for name, tranche in base.tranches.items()
+                    for key in ("amount_usd", "reduced_usd")
+                    if tranche.issuer == focal
+                ),
+            ]
+        ),
+        "blind": Variant(changes=["beliefs.visibility=0.0"]),
+        "sighted": Variant(changes=["beliefs.visibility=1.0"]),
+        "demand-crash": Variant(
+            text='[events.crash]\non = 2027-01-01\nwhat = "usage halves"\nusage_shock = -0.5\n'
+        ),
+        "dear-capital": Variant(
+            changes=[
+                f'clouds."{name}".discount_per_year={cloud.discount_per_year + DEARER:.4f}'
+                for name, cloud in base.clouds.items()
+            ]
+        ),
+        "tight-quota": Variant(text=tight_quota(base)),
+    }
+
+
+def without_venture(base: Scenario) -> str:
+    """Return a file that takes the venture out, with its sites and what is promised to it."""
+    sites = [f"sites.{n}" for n, s in base.sites.items() if s.cloud == VENTURE]
+    tranches = [f"tranches.{n}" for n, t in base.tranches.items() if t.issuer == VENTURE]
+    return f"remove = {[f'clouds.{VENTURE}', *sites, *tranches]}\n"
+
+
+def tight_quota(base: Scenario) -> str:
+    """Return a file that bars the chips of all but the largest groups from two regions."""
+    exempt = sorted({c.parent for c in base.clouds.values() if c.parent})
+    return (
+        "[policies.bar]\n"
+        'government = "US"\n'
+        'instrument = "export-control"\n'
+        "effective = 2025-07-01\n"
+        'destinations = ["gulf", "asia"]\n'
+        f"exempt_parents = {exempt}\n"
+    )
+
+
+SIGNS = (
+    Sign(
+        case="longer exclusivity",
+        measure="focal_dependence",
+        expected=1,
+        variant="exclusivity-kept",
+    ),
+    Sign(case="longer exclusivity", measure="price_paid", expected=1, variant="exclusivity-kept"),
+    Sign(
+        case="longer exclusivity",
+        measure="price_over_index",
+        expected=1,
+        variant="exclusivity-kept",
+    ),
+    Sign(
+        case="longer exclusivity", measure="concentration", expected=1, variant="exclusivity-kept"
+    ),
+    Sign(
+        case="venture",
+        measure="focal_dependence",
+        expected=-1,
+        variant=BASELINE,
+        against="no-venture",
+    ),
+    Sign(
+        case="first refusal",
+        measure="rival_contracts",
+        expected=-1,
+        variant=BASELINE,
+        against="no-first-refusal",
+    ),
+    Sign(
+        case="higher take-or-pay",
+        measure="price_new",
+        expected=-1,
+        variant="floor-95",
+        against="floor-50",
+    ),
+    Sign(
+        case="higher take-or-pay",
+        measure="dark_mw",
+        expected=1,
+        variant="floor-95",
+        against="floor-50",
+    ),
+    Sign(case="faster permits", measure="price_late", expected=-1, variant="fast-permits"),
+    Sign(case="faster permits", measure="early_mw", expected=1, variant="fast-permits"),
+    Sign(case="tighter quota", measure="domestic_share", expected=1, variant="tight-quota"),
+    Sign(case="shorter runway", measure="price_paid", expected=1, variant="short-runway"),
+    Sign(case="shorter runway", measure="price_over_index", expected=1, variant="short-runway"),
+    Sign(
+        case="visible pipeline",
+        measure="price_volatility",
+        expected=-1,
+        variant="sighted",
+        against="blind",
+    ),
+    Sign(
+        case="demand crash",
+        measure="cancelled_after_crash_mw",
+        expected=1,
+        variant="demand-crash",
+    ),
+    Sign(
+        case="demand crash",
+        measure="letters_among_cancelled",
+        expected=1,
+        variant="demand-crash",
+        against="",
+    ),
+    Sign(case="dearer capital", measure="term_months", expected=1, variant="dear-capital"),
+)
+
+
+def main() -> None:
+    """Print effect, interval and verdict of each sign."""
+    chosen = options("Test signs stated beforehand.", pairs=50, workers=2)
+    readings = readings_of(variants(read(BASELINE).scenario))
+    jobs: list[Job] = [
+        job for reading in readings.values() for job in each_seed(reading, chosen.pairs, measures)
+    ]
+    results = iter(run_all(jobs, chosen.workers))
+    found = {name: [next(results) for _ in range(chosen.pairs)] for name in readings}
+    for sign in SIGNS:
+        say_sign(sign, readings, found)
+
+
+def readings_of(given: dict[str, Variant]) -> dict[str, Reading]:
+    """Read every variant; those with text go through a file."""
+    readings = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, variant in given.items():
+            source: str | Path = variant.scenario
+            if variant.text:
+                source = Path(folder) / f"{name}.toml"
+                source.write_text(HEAD.format(name=name, base=BASELINE) + variant.text)
+            readings[name] = read(source, overrides=variant.changes)
+    return readings
+
+
+def say_sign(sign: Sign, readings: dict[str, Reading], found: dict[str, list[Numbers]]) -> None:
+    """Print one sign: the mean difference within pairs, or the level where it is held against zero."""
+    after = [numbers.get(sign.measure, math.nan) for numbers in found[sign.variant]]
+    before = [numbers.get(sign.measure, math.nan) for numbers in found.get(sign.against, [])]
+    effect = estimate(np.array(after) - np.array(before or 0.0))
+    edge = effect.low if sign.expected > 0 else effect.high
+    say(
+        "sign",
+        [readings[name] for name in (sign.against, sign.variant) if name],
+        runs=effect.runs,
+        case=sign.case,
+        measure=sign.measure,
+        variant=sign.variant,
+        against=sign.against or "zero",
+        expected="+" if sign.expected > 0 else "-",
+        before=estimate(before).mean,
+        after=estimate(after).mean,
+        effect=effect.mean,
+        low=effect.low,
+        high=effect.high,
+        passes=bool(edge * sign.expected > 0),
+    )
+
+
+if __name__ == "__main__":
+    main()
