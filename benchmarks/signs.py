@@ -1,4 +1,4 @@
-"""Signs stated beforehand: does the market answer a change the way economics says (rung L5)?
+"""Signs stated beforehand, each with its verdict (rung L5).
 
 Each case changes one thing in the baseline. Baseline and variant run under the same seeds, so they
 draw the same shocks; what counts is the mean difference within pairs, with its 95 percent interval.
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _runs import (
@@ -26,13 +27,16 @@ from _runs import (
     stage_months,
 )
 
-from offtake.model.contracts import Stage
+from offtake.model.contracts import Contract, Stage
 from offtake.model.market import Market
+from offtake.model.pricing import levelling
 from offtake.model.reading import Reading, read
 from offtake.model.scenario import Scenario
 
 AGREEMENT = "azure-openai"
 VENTURE = "Stargate"
+FREE_TO_SIGN = f"agreements.{AGREEMENT}.first_refusal_until=2025-01-22"
+"""Ends the first refusal the day after it begins."""
 FROM, LATE = 12, 36
 """Months, counted from zero, from which means are taken: 2026 on, and 2028 on."""
 EARLY = slice(24, 48)
@@ -41,8 +45,14 @@ SETTLED = 24
 """Month from which the volatility of prices is measured."""
 CRASH, YEAR = 24, 12
 """Month in which usage halves, and months over which cancellations are then counted."""
+EARLY_CRASH = 1
+"""Month of a crash that finds letters of intent open."""
+BID_COST_USD = 20e6
+"""Cost of a bid at the top of its range; at zero a first refusal deters nobody."""
 DEARER = 0.04
 """Points added to every cloud's cost of capital."""
+NOTHING = "zero"
+"""What a measure is held against that is a difference already."""
 HEAD = 'format = 1\nname = "{name}"\nextends = "{base}"\nquestion = "Does the sign hold?"\n'
 
 
@@ -65,6 +75,8 @@ class Sign:
     """1 for a rise, -1 for a fall."""
     variant: str
     against: str = BASELINE
+    beside: bool = False
+    """Whether it only helps to read a sign, and was not stated beforehand."""
 
 
 # --- what is read from a run ----------------------------------------------------------------------
@@ -94,11 +106,20 @@ def price_over_index(market: Market) -> float:
     """Return the focal lab's mean log price above the index of the month it signs in, by capacity."""
     index = series(market, "price_new").ravel()
     signed = [
-        (math.log(market._start_price(f) / index[int(f.signed) - 1]), f.h100e)
+        (math.log(start_price(market, f) / index[int(f.signed) - 1]), f.h100e)
         for f in _signed_later(market)
         if f.buyer == market.setup.labs[_focal(market)[0]] and not f.affiliate
     ]
     return ratio(sum(x * h for x, h in signed), sum(h for _, h in signed))
+
+
+def start_price(market: Market, contract: Contract) -> float:
+    """Return the price in the first month that is worth as much as the contract's fixed price."""
+    lab = market.setup.scenario.labs[contract.buyer]
+    rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
+    decline = market.setup.rules.decline_per_month
+    level = levelling(rate, decline, np.array(contract.months))
+    return contract.price_usd_per_h100e_hour / float(level)
 
 
 def concentration(market: Market) -> float:
@@ -148,9 +169,9 @@ def domestic_share(market: Market) -> float:
     return series(market, "share_domestic")[FROM:].mean()
 
 
-def letters_among_cancelled(market: Market) -> float:
-    """Return letters' share of what is cancelled in the year after the crash, less that of the pipeline."""
-    year = [m for m in stage_months(market) if CRASH <= m.month < CRASH + YEAR]
+def letters_among_cancelled(market: Market, since: int = CRASH) -> float:
+    """Return letters' share of what is cancelled in a year, less their share of the pipeline."""
+    year = [m for m in stage_months(market) if since <= m.month < since + YEAR]
     letters = [m for m in year if m.stage is Stage.LOI]
     stood, cancelled = (
         ratio(sum(getattr(m, what) for m in letters), sum(getattr(m, what) for m in year))
@@ -159,9 +180,19 @@ def letters_among_cancelled(market: Market) -> float:
     return cancelled - stood
 
 
-def cancelled_after_crash_mw(market: Market) -> float:
-    """Return what is cancelled in the year after the crash."""
-    return sum(m.cancelled_mw for m in stage_months(market) if CRASH <= m.month < CRASH + YEAR)
+def cancelled_mw(market: Market, since: int = CRASH) -> float:
+    """Return what is cancelled in the year after a crash."""
+    return sum(m.cancelled_mw for m in stage_months(market) if since <= m.month < since + YEAR)
+
+
+def letters_among_cancelled_early(market: Market) -> float:
+    """Return the same for the crash that comes while letters of intent are open."""
+    return letters_among_cancelled(market, EARLY_CRASH)
+
+
+def cancelled_early_mw(market: Market) -> float:
+    """Return what is cancelled in the year after the early crash."""
+    return cancelled_mw(market, EARLY_CRASH)
 
 
 def _focal(market: Market) -> tuple[int, int]:
@@ -169,7 +200,7 @@ def _focal(market: Market) -> tuple[int, int]:
     return market.books.lab_index[given.lab], market.books.cloud_index[given.cloud]
 
 
-def _signed_later(market: Market):
+def _signed_later(market: Market) -> list[Contract]:
     return [f for f in market.books.contracts.facts if f.signed > 0]
 
 
@@ -189,7 +220,9 @@ MEASURES: dict[str, Callable[[Market], float]] = {
         term_months,
         domestic_share,
         letters_among_cancelled,
-        cancelled_after_crash_mw,
+        cancelled_mw,
+        letters_among_cancelled_early,
+        cancelled_early_mw,
     )
 }
 
@@ -203,8 +236,10 @@ def variants(base: Scenario) -> dict[str, Variant]:
         BASELINE: Variant(),
         "exclusivity-kept": Variant(scenario="exclusivity-kept"),
         "no-venture": Variant(text=without_venture(base)),
-        "no-first-refusal": Variant(
-            changes=[f"agreements.{AGREEMENT}.first_refusal_until=2025-01-22"]
+        "no-first-refusal": Variant(changes=[FREE_TO_SIGN]),
+        "bids-cost": Variant(changes=[f"negotiation.bid_cost_usd={BID_COST_USD}"]),
+        "bids-cost-no-first-refusal": Variant(
+            changes=[f"negotiation.bid_cost_usd={BID_COST_USD}", FREE_TO_SIGN]
         ),
         "floor-50": Variant(changes=["negotiation.take_or_pay=[0.5]"]),
         "floor-95": Variant(changes=["negotiation.take_or_pay=[0.95]"]),
@@ -227,9 +262,8 @@ def variants(base: Scenario) -> dict[str, Variant]:
         ),
         "blind": Variant(changes=["beliefs.visibility=0.0"]),
         "sighted": Variant(changes=["beliefs.visibility=1.0"]),
-        "demand-crash": Variant(
-            text='[events.crash]\non = 2027-01-01\nwhat = "usage halves"\nusage_shock = -0.5\n'
-        ),
+        "demand-crash": Variant(text=crash("2027-01-01")),
+        "early-crash": Variant(text=crash("2025-02-01")),
         "dear-capital": Variant(
             changes=[
                 f'clouds."{name}".discount_per_year={cloud.discount_per_year + DEARER:.4f}'
@@ -238,6 +272,11 @@ def variants(base: Scenario) -> dict[str, Variant]:
         ),
         "tight-quota": Variant(text=tight_quota(base)),
     }
+
+
+def crash(day: str) -> str:
+    """Return a file in which usage halves on a day, for good."""
+    return f'[events.crash]\non = {day}\nwhat = "usage halves"\nusage_shock = -0.5\n'
 
 
 def without_venture(base: Scenario) -> str:
@@ -260,77 +299,46 @@ def tight_quota(base: Scenario) -> str:
     )
 
 
+def sign(case: str, measure: str, expected: int, variant: str, **more: Any) -> Sign:
+    """Return a claim, written on one line."""
+    return Sign(case=case, measure=measure, expected=expected, variant=variant, **more)
+
+
 SIGNS = (
-    Sign(
-        case="longer exclusivity",
-        measure="focal_dependence",
-        expected=1,
-        variant="exclusivity-kept",
+    sign("longer exclusivity", "focal_dependence", +1, "exclusivity-kept"),
+    sign("longer exclusivity", "price_paid", +1, "exclusivity-kept"),
+    sign("longer exclusivity", "price_over_index", +1, "exclusivity-kept", beside=True),
+    sign("longer exclusivity", "concentration", +1, "exclusivity-kept"),
+    sign("venture", "focal_dependence", -1, BASELINE, against="no-venture"),
+    sign("first refusal", "rival_contracts", -1, BASELINE, against="no-first-refusal"),
+    sign(
+        "first refusal, bids cost money",
+        "rival_contracts",
+        -1,
+        "bids-cost",
+        against="bids-cost-no-first-refusal",
+        beside=True,
     ),
-    Sign(case="longer exclusivity", measure="price_paid", expected=1, variant="exclusivity-kept"),
-    Sign(
-        case="longer exclusivity",
-        measure="price_over_index",
-        expected=1,
-        variant="exclusivity-kept",
+    sign("higher take-or-pay", "price_new", -1, "floor-95", against="floor-50"),
+    sign("higher take-or-pay", "dark_mw", +1, "floor-95", against="floor-50"),
+    sign("faster permits", "price_late", -1, "fast-permits"),
+    sign("faster permits", "early_mw", +1, "fast-permits"),
+    sign("tighter quota", "domestic_share", +1, "tight-quota"),
+    sign("shorter runway", "price_paid", +1, "short-runway"),
+    sign("shorter runway", "price_over_index", +1, "short-runway", beside=True),
+    sign("visible pipeline", "price_volatility", -1, "sighted", against="blind"),
+    sign("demand crash", "letters_among_cancelled", +1, "demand-crash", against=NOTHING),
+    sign("demand crash", "cancelled_mw", +1, "demand-crash", beside=True),
+    sign(
+        "early demand crash",
+        "letters_among_cancelled_early",
+        +1,
+        "early-crash",
+        against=NOTHING,
+        beside=True,
     ),
-    Sign(
-        case="longer exclusivity", measure="concentration", expected=1, variant="exclusivity-kept"
-    ),
-    Sign(
-        case="venture",
-        measure="focal_dependence",
-        expected=-1,
-        variant=BASELINE,
-        against="no-venture",
-    ),
-    Sign(
-        case="first refusal",
-        measure="rival_contracts",
-        expected=-1,
-        variant=BASELINE,
-        against="no-first-refusal",
-    ),
-    Sign(
-        case="higher take-or-pay",
-        measure="price_new",
-        expected=-1,
-        variant="floor-95",
-        against="floor-50",
-    ),
-    Sign(
-        case="higher take-or-pay",
-        measure="dark_mw",
-        expected=1,
-        variant="floor-95",
-        against="floor-50",
-    ),
-    Sign(case="faster permits", measure="price_late", expected=-1, variant="fast-permits"),
-    Sign(case="faster permits", measure="early_mw", expected=1, variant="fast-permits"),
-    Sign(case="tighter quota", measure="domestic_share", expected=1, variant="tight-quota"),
-    Sign(case="shorter runway", measure="price_paid", expected=1, variant="short-runway"),
-    Sign(case="shorter runway", measure="price_over_index", expected=1, variant="short-runway"),
-    Sign(
-        case="visible pipeline",
-        measure="price_volatility",
-        expected=-1,
-        variant="sighted",
-        against="blind",
-    ),
-    Sign(
-        case="demand crash",
-        measure="cancelled_after_crash_mw",
-        expected=1,
-        variant="demand-crash",
-    ),
-    Sign(
-        case="demand crash",
-        measure="letters_among_cancelled",
-        expected=1,
-        variant="demand-crash",
-        against="",
-    ),
-    Sign(case="dearer capital", measure="term_months", expected=1, variant="dear-capital"),
+    sign("early demand crash", "cancelled_early_mw", +1, "early-crash", beside=True),
+    sign("dearer capital", "term_months", +1, "dear-capital"),
 )
 
 
@@ -343,8 +351,8 @@ def main() -> None:
     ]
     results = iter(run_all(jobs, chosen.workers))
     found = {name: [next(results) for _ in range(chosen.pairs)] for name in readings}
-    for sign in SIGNS:
-        say_sign(sign, readings, found)
+    for claim in SIGNS:
+        say_sign(claim, readings, found)
 
 
 def readings_of(given: dict[str, Variant]) -> dict[str, Reading]:
@@ -360,27 +368,28 @@ def readings_of(given: dict[str, Variant]) -> dict[str, Reading]:
     return readings
 
 
-def say_sign(sign: Sign, readings: dict[str, Reading], found: dict[str, list[Numbers]]) -> None:
+def say_sign(claim: Sign, readings: dict[str, Reading], found: dict[str, list[Numbers]]) -> None:
     """Print one sign: the mean difference within pairs, or the level where it is held against zero."""
-    after = [numbers.get(sign.measure, math.nan) for numbers in found[sign.variant]]
-    before = [numbers.get(sign.measure, math.nan) for numbers in found.get(sign.against, [])]
-    effect = estimate(np.array(after) - np.array(before or 0.0))
-    edge = effect.low if sign.expected > 0 else effect.high
+    after = [numbers.get(claim.measure, math.nan) for numbers in found[claim.variant]]
+    before = [numbers.get(claim.measure, math.nan) for numbers in found.get(claim.against, [])]
+    effect = estimate(np.array(after) - np.array(before or [0.0]))
+    edge = effect.low if claim.expected > 0 else effect.high
     say(
         "sign",
-        [readings[name] for name in (sign.against, sign.variant) if name],
+        [readings[name] for name in (claim.against, claim.variant) if name in readings],
         runs=effect.runs,
-        case=sign.case,
-        measure=sign.measure,
-        variant=sign.variant,
-        against=sign.against or "zero",
-        expected="+" if sign.expected > 0 else "-",
+        case=claim.case,
+        measure=claim.measure,
+        variant=claim.variant,
+        against=claim.against,
+        beside=claim.beside,
+        expected="+" if claim.expected > 0 else "-",
         before=estimate(before).mean,
         after=estimate(after).mean,
         effect=effect.mean,
         low=effect.low,
         high=effect.high,
-        passes=bool(edge * sign.expected > 0),
+        passes=bool(edge * claim.expected > 0),
     )
 
 

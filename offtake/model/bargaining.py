@@ -15,9 +15,9 @@ class Match:
     floor: np.ndarray
     """r: the least the cloud would take."""
     excluded: np.ndarray
-    """W: what the best excluded lab would pay for this capacity; minus infinity for none."""
+    """W: what the best other lab would pay for this capacity; minus infinity for none."""
     alternative: np.ndarray
-    """Largest joint surplus the lab could have with spare capacity elsewhere; minus infinity for none."""
+    """Largest gain the lab could have elsewhere, at what others pay there; minus infinity for none."""
     lab_impatience: np.ndarray
     """rho_l, a year (bar-2)."""
     cloud_impatience: np.ndarray

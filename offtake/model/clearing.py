@@ -8,6 +8,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
+DUST = 1e-9
+"""Share of a bid or an offer below which what is left of it is rounding."""
 TRANCHES = 4
 """Pieces in which a purchase meets the rising penalty of dependence (pro-5)."""
 
@@ -164,10 +166,10 @@ def call_auction(
         last_bid, last_ask = wanted[i][0], asked[j][0]
         bid_left -= step
         ask_left -= step
-        if bid_left <= 0:
+        if bid_left <= DUST * wanted[i][1]:
             i += 1
             bid_left = wanted[i][1] if i < len(wanted) else 0.0
-        if ask_left <= 0:
+        if ask_left <= DUST * asked[j][1]:
             j += 1
             ask_left = asked[j][1] if j < len(asked) else 0.0
     next_bid = wanted[i][0] if i < len(wanted) else -math.inf

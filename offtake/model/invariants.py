@@ -155,7 +155,7 @@ def _beliefs(market: "Market") -> Iterator[str]:
     assert believed is not None
     if not np.isfinite(believed.growth).all() or not (believed.variance > 0).all():
         yield "I10 growth or variance believed is not finite and positive"
-    if not (0 < believed.contract_price < 1e6 and 0 < believed.spot_price < 1e6):
+    if not (0 < believed.contract_price < 1e6 and 0 <= believed.spot_price < 1e6):
         yield f"I10 prices believed are {believed.contract_price}, {believed.spot_price}"
 
 

@@ -76,6 +76,8 @@ ROLES = {
 }
 SPOT_BLOCKS = 4
 """Steps in which a lab's value curve is bid in the call auction."""
+LEAST_PRICE = 1e-6
+"""Spot price below which compute is free, USD per H100e-hour."""
 SPOT_CASH = 0.1
 """Share of its cash that a lab spends on spot compute in a month at most."""
 SWITCHING_MONTHS = 36
@@ -215,12 +217,12 @@ class Market(mesa.Model):
         self._wake_for_next()
 
     def _wake_for_next(self) -> None:
+        """Tell Mesa when to wake the market next; at whole months the tick is there already."""
         moment = self.calendar.next_time()
-        if moment < self._wakes_at and moment > self.time and moment != math.floor(moment):
+        between = math.isfinite(moment) and moment != math.floor(moment)
+        if between and self.time < moment < self._wakes_at:
             self._wakes_at = moment
             self.schedule_event(self._wake, at=moment)
-        elif moment == math.floor(moment) and math.isfinite(moment) and moment < self._wakes_at:
-            self._wakes_at = math.inf  # the tick of that instant runs it
 
     def _run_due(self, until: float) -> None:
         while (entry := self.calendar.due(until)) is not None:
@@ -282,12 +284,12 @@ class Market(mesa.Model):
             return
         cause = f"clause:first refusal of {notice.holder}"
         contract, sites = notice.contract, notice.sites
+        if {contract.buyer, contract.seller} & self.books.failed:
+            self.apply(Withdrawn(contract=name, cause="default"))
+            return
         if notice.match is not None and notice.match.seller not in self.books.failed:
             self.apply(Withdrawn(contract=name, cause=f"{cause}, matched"))
             contract, sites = notice.match, notice.match_sites
-        elif {contract.buyer, contract.seller} & self.books.failed:
-            self.apply(Withdrawn(contract=name, cause="default"))
-            return
         self._sign(
             contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}"
         )
@@ -810,7 +812,8 @@ class Market(mesa.Model):
         """Return what a lab's cash buys for a month at the last spot price, H100e (pro-6)."""
         assert self.books.believed is not None
         cash = np.array([max(self.books.deposits[n], 0) / 100 for n in self.setup.labs])
-        return SPOT_CASH * cash / (self.books.believed.spot_price * HOURS_PER_MONTH)
+        price = max(self.books.believed.spot_price, LEAST_PRICE)
+        return SPOT_CASH * cash / (price * HOURS_PER_MONTH)
 
     def value_spot(self) -> None:
         """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""

@@ -82,6 +82,8 @@ if TYPE_CHECKING:
 
 SPOT_BLOCKS = 4
 """Steps in which a lab's value curve is bid in the call auction."""
+LEAST_STOCK = 1e-6
+"""Training stock below which a lab's quality does not fall further, H100e-months."""
 PRICE_MEMORY = 0.85
 """Weight of the past in the public index of contract prices, by month with signatures."""
 OPERATING = frozenset(
@@ -194,8 +196,14 @@ def serve(market: "Market") -> None:
     market.used_h100e = _used(market, served, capacity, shares)
     used = _by_lab(market, market.used_h100e) + _spot_by_lab(market)
     trained = np.maximum(used - served, 0.0)
-    stock = stock_after(
-        before.training_stock, trained, demand.training_decay_per_month, market.training_efficiency
+    stock = np.maximum(
+        stock_after(
+            before.training_stock,
+            trained,
+            demand.training_decay_per_month,
+            market.training_efficiency,
+        ),
+        LEAST_STOCK,
     )
     utility = utilities(
         appeal=market.appeal + setup.appeal_path[market.month - 1],
@@ -233,7 +241,7 @@ def serve(market: "Market") -> None:
         Served(
             users_million=np.where(failed, 1e-9, users),
             adopters_share=share,
-            training_stock=np.maximum(stock, 1e-6),
+            training_stock=stock,
             price_usd=price,
             unserved=unserved,
             revenue_usd=np.where(failed, 0.0, revenue),

@@ -19,6 +19,8 @@ from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
 
+EXACT = 3
+"""Increments by which the bounds of a price may cross before another pair blocks the match."""
 PATIENT = 0.5
 """Bargaining power a lab expects in a renegotiation (pro-5)."""
 
@@ -259,27 +261,30 @@ def _price(
     )
     if not len(lots):
         return {}
-    spare = bids.room - taken.sum(axis=0) > 0.01 * bids.room
-    best_spare = _best_elsewhere(bids, table.cloud, spare)
-    unmet = bids.wanted - taken.sum(axis=1) > 0.01 * bids.wanted
-    excluded = _excluded(bids, table, unmet, premium)
+    net = bids.surplus - premium
     patience = {s.index: s.impatience for s in suppliers}
     match = Match(
         ceiling=table.value[lots, columns],
         floor=table.cost[lots, columns],
-        excluded=excluded[lots, columns],
-        alternative=best_spare[lots, columns],
+        excluded=_replacement(bids, table, taken, net, premium)[lots, columns],
+        alternative=_elsewhere(bids, table.cloud, taken, net)[lots, columns],
         lab_impatience=np.array([table.requests[i].impatience for i in lots.tolist()]),
         cloud_impatience=np.array([patience[int(c)] for c in table.cloud[columns]]),
     )
     price, lo, hi = bargainer(match)
     within = affiliates[labs[lots], table.cloud[columns]]
     price = np.where(within, match.floor, price)
-    lo = np.where(within, match.floor, np.minimum(lo, price))
-    hi = np.where(within, match.ceiling, np.maximum(hi, price))
+    lo = np.where(within, match.floor, lo)
+    hi = np.where(within, match.ceiling, hi)
+    increment = rules.negotiation.increment_usd_per_h100e_hour
+    hi = np.where(
+        (lo > hi) & (lo <= hi + EXACT * increment), lo, hi
+    )  # clearing moves in increments
     floors = len(rules.floors)
     deals = {}
     for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
+        if lo[k] > hi[k]:
+            continue  # another pair blocks this one: the next tender finds it
         term, phi = divmod(int(table.package[i, j]), floors)
         request = table.requests[i]
         share = float(rules.floors[phi])
@@ -309,32 +314,40 @@ def _kilowatts(h100e: np.ndarray, theta: np.ndarray) -> np.ndarray:
     return np.floor(h100e / theta + 1e-3)
 
 
-def _best_elsewhere(bids: Bids, cloud: np.ndarray, spare: np.ndarray) -> np.ndarray:
-    """Return, by lot and column, the largest surplus with spare capacity of another cloud."""
-    open_surplus = np.where(spare[None, :], bids.surplus, -np.inf)
-    result = np.full(bids.surplus.shape, -np.inf)
+def _elsewhere(bids: Bids, cloud: np.ndarray, taken: np.ndarray, net: np.ndarray) -> np.ndarray:
+    """Return by lot and column the largest gain the lot could have from another cloud.
+
+    At a cloud with spare capacity that is the whole joint surplus (bar-1); at a full one, what is left
+    after paying the premium that others pay there. What the lot takes in full already is no threat.
+    """
+    open_net = np.where(taken < bids.limit * (1 - 1e-9), net, -np.inf)
+    result = np.full(net.shape, -np.inf)
     for index in np.unique(cloud):
-        others = open_surplus[:, cloud != index]
+        others = open_net[:, cloud != index]
         if others.shape[1]:
             result[:, cloud == index] = others.max(axis=1, keepdims=True)
     return np.where(result > 0, result, -np.inf)
 
 
-def _excluded(bids: Bids, table: Table, unmet: np.ndarray, premium: np.ndarray) -> np.ndarray:
-    """Return W by lot and column: what the best lot left out would pay for a full column.
+def _replacement(
+    bids: Bids, table: Table, taken: np.ndarray, net: np.ndarray, premium: np.ndarray
+) -> np.ndarray:
+    """Return W by lot and column: what the best other lot would pay for a full column.
 
-    A lot left out gives up nothing elsewhere, so it would pay up to its own value; the cost of serving
-    it differs from the cost of serving the winner, so it is its surplus that counts.
+    It would pay up to where it gains as much as it does now, nothing if it was left out. The cost of
+    serving it differs from the cost of serving the winner, so it is its surplus that counts. Clearing
+    is exact to an increment, so W is held to the premium and to the winner's own value.
     """
-    margin = np.where(unmet[:, None], bids.surplus, -np.inf)
-    result = np.full(bids.surplus.shape, -np.inf)
-    for i in range(len(unmet)):
+    unmet = bids.wanted - taken.sum(axis=1) > 0.01 * bids.wanted
+    held = np.where(taken > 1e-9, net, np.inf).min(axis=1)
+    now = np.where(unmet | ~np.isfinite(held), 0.0, np.maximum(held, 0.0))
+    margin = bids.surplus - now[:, None]
+    result = np.full(net.shape, -np.inf)
+    for i in range(len(now)):
         best = np.delete(margin, i, axis=0).max(axis=0, initial=-np.inf)
         binds = (premium > 0) & (best > 0)
         result[i] = np.where(binds, table.cost[i] + np.minimum(best, premium), -np.inf)
-    return np.minimum(
-        result, table.value
-    )  # clearing is exact to an increment, prices are not above it
+    return np.minimum(result, table.value)
 
 
 def _reason(table: Table, surplus: np.ndarray, i: int, unmet: float, asked: float) -> str:

@@ -14,8 +14,8 @@ from offtake.model.view import Rules
 
 LEAST_RATE = 1e-3
 """Rate and payout, a year, below which option triggers are not defined."""
-LONGEST_ROOM = 36
-"""Months that profiles reach beyond the horizon and the longest term."""
+LONGEST_ROOM = 61
+"""Months that profiles reach at least beyond the horizon and beyond the longest term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,9 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         triggers=tuple(_triggers(scenario, cloud) for cloud in clouds),
         priority=np.array([lab_at.get(scenario.clouds[p.cloud].priority or "", -1) for p in pools]),
         chips=chips,
-        horizon=scenario.months + max(scenario.negotiation.terms_months) + LONGEST_ROOM,
+        horizon=scenario.months
+        + max(*scenario.negotiation.terms_months, LONGEST_ROOM)
+        + LONGEST_ROOM,
         rules=_rules(scenario),
         hours_per_user=np.array([scenario.labs[n].compute_h100e_hours_per_user for n in labs]),
         reach=np.array([_reach(scenario, n) for n in labs]),

@@ -1,0 +1,291 @@
+"""Patterns of the market to June 2025, looked for in runs of the baseline (rung L7).
+
+A pattern has a value in each run. It holds when the median of the runs lies in the band, or, where
+the criterion says so, when nearly all runs meet it.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from _runs import (
+    BASELINE,
+    Numbers,
+    dependence,
+    each_seed,
+    median,
+    options,
+    ratio,
+    run_all,
+    say,
+    series,
+    stage_months,
+)
+from scipy.stats import skew
+
+from offtake.model.contracts import Contract, Stage
+from offtake.model.demand import damped
+from offtake.model.events import Believed
+from offtake.model.market import Market
+from offtake.model.reading import read
+
+FIVE = ("AWS", "Azure", "Google Cloud", "Meta sites", "Oracle")
+"""Clouds of the five firms whose capital expenditure is reported."""
+TOP_THREE = ("AWS", "Azure", "Google Cloud")
+LEADER = "AWS"
+FOCAL = "OpenAI"
+TAIL = "Other AI developers"
+"""A segment of many buyers: it is nobody's single customer."""
+NEAR = 24
+"""Months near the window of the data: 2025 and 2026."""
+QUARTER, YEAR = 3, 12
+ALMOST_ALL = 0.95
+FEWEST_CONTRACTS = 5
+"""Contracts for one chip below which a month has no dispersion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A regularity: where its value comes from and where it must lie."""
+
+    key: str
+    what: str
+    read: Callable[[Market], float]
+    low: float = -math.inf
+    high: float = math.inf
+    share_of_runs: float | None = None
+    """Share of runs that must lie in the band; where not given, their median must."""
+
+
+def dispersion_one_chip(market: Market) -> float:
+    """Return the median over months and chips of p90 over p10 of prices in force for one chip."""
+    found = []
+    for month in range(QUARTER, len(market.recorder.values["price_new"]), QUARTER):
+        prices: dict[str, list[float]] = {}
+        for contract, end in _contracts(market):
+            if contract.start <= month < end and not contract.affiliate:
+                prices.setdefault(contract.pool.chip, []).append(contract.price_usd_per_h100e_hour)
+        for given in prices.values():
+            if len(given) >= FEWEST_CONTRACTS:
+                low, high = np.quantile(given, [0.1, 0.9])
+                found.append(ratio(float(high), float(low)))
+    return median(found)
+
+
+def dispersion_all_chips(market: Market) -> float:
+    """Return the median over months of the observable, all chips and vintages together."""
+    return median(series(market, "price_dispersion").ravel())
+
+
+def hazards_in_order(market: Market) -> float:
+    """Return 1 where the hazard of cancellation falls from letters over leases to building sites."""
+    letters, leased, building = (hazard(market, s) for s in list(Stage)[:3])
+    return float(letters > leased > building)
+
+
+def hazard(market: Market, stage: Stage) -> float:
+    """Return cancelled over standing capacity of a stage, a month."""
+    months = [m for m in stage_months(market) if m.stage is stage]
+    return ratio(sum(m.cancelled_mw for m in months), sum(m.stood_mw for m in months))
+
+
+def small_over_large(market: Market) -> float:
+    """Return the top customer's share of neoclouds less that of hyperscalers, means over 2025-26."""
+    delivered = series(market, "delivered_h100e")[:NEAR, :, None] * dependence(market)[:NEAR]
+    by_pair = delivered.sum(axis=0)
+    whole = by_pair.sum(axis=0)
+    by_pair[market.books.lab_index[TAIL]] = 0.0  # it is in the whole, and never at the top
+    top = by_pair.max(axis=0) / np.maximum(whole, 1e-9)
+    kind = np.array([market.setup.scenario.clouds[c].kind for c in market.setup.clouds])
+    sells = whole > 0
+    return float(
+        top[sells & (kind == "neocloud")].mean() - top[sells & (kind == "hyperscaler")].mean()
+    )
+
+
+def delays(market: Market) -> list[float]:
+    """Return how late each site was that came into service during the run, months."""
+    return [
+        s.energised_at - s.first_promise
+        for s in market.books.sites.values()
+        if s.stage is Stage.ENERGISED and s.energised_at > 0
+    ]
+
+
+def five_firms_usd_bn(market: Market) -> float:
+    """Return what the five firms spend on AI sites in the first year, bn USD."""
+    return float(series(market, "capex_usd")[:YEAR, _columns(market, FIVE)].sum()) / 1e9
+
+
+def top_three_share(market: Market) -> np.ndarray:
+    """Return the three largest clouds' share of cloud revenue by quarter."""
+    return _revenue_share(market, TOP_THREE).sum(axis=1)
+
+
+def top_three_move(market: Market) -> float:
+    """Return how far the three largest clouds' sum moves over 2025-26, points."""
+    share = top_three_share(market)
+    return 100 * float(share.max() - share.min())
+
+
+def leader_slope(market: Market) -> float:
+    """Return how the leader's share of cloud revenue changes over 2025-26, points a quarter."""
+    share = _revenue_share(market, (LEADER,)).ravel()
+    return 100 * float(np.polyfit(np.arange(len(share)), share, 1)[0])
+
+
+def _revenue_share(market: Market, clouds: tuple[str, ...]) -> np.ndarray:
+    """Return shares of the revenue of clouds that sell to anybody, by quarter of 2025-26."""
+    revenue = series(market, "revenue_usd")[:NEAR]
+    revenue = revenue.reshape(NEAR // QUARTER, QUARTER, -1).sum(axis=1)
+    kinds = [market.setup.scenario.clouds[c].kind for c in market.setup.clouds]
+    sold = revenue[:, [k in ("hyperscaler", "neocloud") for k in kinds]].sum(axis=1)
+    return revenue[:, _columns(market, clouds)] / sold[:, None]
+
+
+def jumps(market: Market) -> float:
+    """Return the two largest quarters' part of the rise of backlog, median of sellers."""
+    backlog = series(market, "backlog_usd")[QUARTER - 1 :: QUARTER]
+    rises = np.maximum(np.diff(backlog, axis=0), 0.0)
+    top = np.sort(rises, axis=0)[-2:].sum(axis=0)
+    return median(ratio(t, w) for t, w in zip(top, rises.sum(axis=0), strict=True))
+
+
+def gw_per_usd_bn(market: Market) -> float:
+    """Return the focal lab's facility power over its run-rate, median of the months of 2025-26."""
+    lab = market.books.lab_index[FOCAL]
+    run_rate = series(market, "run_rate_usd")[:NEAR, lab] / 1e9
+    regions = market.setup.scenario.regions
+    power = [
+        sum(
+            c.capacity_kw * regions[c.pool.region].pue / 1e6
+            for c, end in _contracts(market)
+            if c.buyer == FOCAL and c.start <= month < end
+        )
+        for month in range(1, NEAR + 1)
+    ]
+    return median(p / r for p, r in zip(power, run_rate.tolist(), strict=True))
+
+
+def price_slope(market: Market) -> float:
+    """Return the yearly change of the price of new contracts, from a straight line through its log."""
+    price = np.log(series(market, "price_new").ravel())
+    return math.expm1(YEAR * float(np.polyfit(np.arange(len(price)), price, 1)[0]))
+
+
+def forecast_error(market: Market) -> float:
+    """Return the median log error of need forecast a year ahead during the first year."""
+    believed = [e for _, e in market.books.journal if isinstance(e, Believed)]
+    damping = market.setup.scenario.beliefs.damping
+    errors = []
+    for now, later in zip(believed[1:], believed[1 + YEAR :][:YEAR], strict=False):
+        forecast = now.need_h100e * np.exp(damped(now.growth, damping, YEAR))
+        errors.append(math.log(float(forecast.sum() / later.need_h100e.sum())))
+    return median(errors)
+
+
+def _contracts(market: Market) -> Iterator[tuple[Contract, float]]:
+    """Yield contracts with the month in which they ended or will."""
+    c = market.books.contracts
+    return zip(c.facts, c.end[: c.size].tolist(), strict=True)
+
+
+def _columns(market: Market, clouds: tuple[str, ...]) -> list[int]:
+    return [market.books.cloud_index[name] for name in clouds]
+
+
+PATTERNS = (
+    Pattern(key="P2", what="p90/p10, one chip", read=dispersion_one_chip, low=1.5, high=5),
+    Pattern(key="P2", what="p90/p10, all chips", read=dispersion_all_chips, low=1.5, high=5),
+    Pattern(
+        key="P4",
+        what="hazards fall with the stage",
+        read=hazards_in_order,
+        low=1,
+        share_of_runs=ALMOST_ALL,
+    ),
+    *(
+        Pattern(
+            key="P4", what=f"hazard a month, {s.name.lower()}", read=lambda m, s=s: hazard(m, s)
+        )
+        for s in list(Stage)[:3]
+    ),
+    Pattern(
+        key="P8",
+        what="top customer, small less large clouds",
+        read=small_over_large,
+        low=0,
+        share_of_runs=ALMOST_ALL,
+    ),
+    Pattern(key="P10", what="median delay, months", read=lambda m: median(delays(m)), low=0),
+    Pattern(key="P10", what="skewness of delay", read=lambda m: float(skew(delays(m))), low=0),
+    Pattern(
+        key="P13",
+        what="five firms' AI capex 2025, bn USD",
+        read=five_firms_usd_bn,
+        low=164,
+        high=246,
+    ),
+    Pattern(
+        key="P15",
+        what="top three share of revenue",
+        read=lambda m: median(top_three_share(m)),
+        low=0.59,
+        high=0.67,
+    ),
+    Pattern(key="P15", what="move of that share, points", read=top_three_move, high=3),
+    Pattern(key="P15", what="leader's slope, points a quarter", read=leader_slope, high=0),
+    Pattern(key="P16", what="two largest quarters of backlog's rise", read=jumps, low=0.5),
+    Pattern(
+        key="P17",
+        what="GW per bn USD of run-rate",
+        read=gw_per_usd_bn,
+        low=0.10 / 1.5,
+        high=0.10 * 1.5,
+    ),
+    Pattern(key="P18", what="slope of price a year", read=price_slope, low=-0.4, high=-0.1),
+    Pattern(key="P20", what="log error of first forecasts", read=forecast_error, high=0),
+)
+
+
+def values(market: Market) -> Numbers:
+    """Return the value of every pattern in a run."""
+    return {f"{p.key} {p.what}": p.read(market) for p in PATTERNS}
+
+
+def main() -> None:
+    """Print value, band and verdict of each pattern."""
+    chosen = options("Look for patterns in runs of the baseline.", seeds=20, workers=2)
+    reading = read(BASELINE)
+    runs = run_all(each_seed(reading, chosen.seeds, values), chosen.workers)
+    for pattern in PATTERNS:
+        given = np.array([n.get(f"{pattern.key} {pattern.what}", math.nan) for n in runs])
+        given = given[np.isfinite(given)]
+        low, high = np.quantile(given, [0.05, 0.95]) if len(given) else (math.nan, math.nan)
+        inside = float(((given >= pattern.low) & (given <= pattern.high)).mean())
+        bounded = math.isfinite(pattern.low) or math.isfinite(pattern.high)
+        say(
+            "pattern",
+            [reading],
+            runs=len(given),
+            key=pattern.key,
+            what=pattern.what,
+            median=median(given),
+            p05=float(low),
+            p95=float(high),
+            band=[b if math.isfinite(b) else None for b in (pattern.low, pattern.high)],
+            share_of_runs_inside=inside if bounded else None,
+            holds=holds(pattern, median(given), inside) if bounded else None,
+        )
+
+
+def holds(pattern: Pattern, middle: float, inside: float) -> bool:
+    """Return whether the runs meet the criterion."""
+    if pattern.share_of_runs is not None:
+        return inside >= pattern.share_of_runs
+    return pattern.low <= middle <= pattern.high
+
+
+if __name__ == "__main__":
+    main()
