@@ -47,7 +47,7 @@ docs: $(VENV)/.for-development  ## build the manual into site/, generated refere
 check: lint types layers test docs  ## everything that must pass before a change lands
 
 bench: $(VENV)/.for-development  ## run the benchmarks; each prints one JSON line a measurement
-	for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+	for script in benchmarks/[!_]*.py; do $(BIN)/python "$$script"; done
 
 wheel: $(VENV)/.for-running  ## build the wheel into dist/
 	rm -rf build dist

@@ -24,9 +24,10 @@ from _runs import (
 )
 from scipy.stats import skew
 
+from offtake.model.books import CAPITAL
 from offtake.model.contracts import Contract, Stage
 from offtake.model.demand import damped
-from offtake.model.events import Believed
+from offtake.model.events import Believed, Posted
 from offtake.model.market import Market
 from offtake.model.reading import read
 
@@ -115,7 +116,13 @@ def delays(market: Market) -> list[float]:
 
 def five_firms_usd_bn(market: Market) -> float:
     """Return what the five firms spend on AI sites in the first year, bn USD."""
-    return float(series(market, "capex_usd")[:YEAR, _columns(market, FIVE)].sum()) / 1e9
+    postings = (
+        posting
+        for time, event in market.books.journal
+        if isinstance(event, Posted) and time <= YEAR
+        for posting in event.postings
+    )
+    return sum(p.cents for p in postings if p.payer in FIVE and p.label in CAPITAL) / 1e11
 
 
 def top_three_share(market: Market) -> np.ndarray:
@@ -156,16 +163,19 @@ def gw_per_usd_bn(market: Market) -> float:
     """Return the focal lab's facility power over its run-rate, median of the months of 2025-26."""
     lab = market.books.lab_index[FOCAL]
     run_rate = series(market, "run_rate_usd")[:NEAR, lab] / 1e9
+    delivered = series(market, "delivered_h100e")[:NEAR, lab]
+    gw_per_h100e = [_gw_per_h100e(market, month) for month in range(1, NEAR + 1)]
+    return float(np.median(delivered * gw_per_h100e / run_rate))
+
+
+def _gw_per_h100e(market: Market, month: int) -> float:
+    """Return facility power for a unit of the compute that the focal lab's contracts give it."""
     regions = market.setup.scenario.regions
-    power = [
-        sum(
-            c.capacity_kw * regions[c.pool.region].pue / 1e6
-            for c, end in _contracts(market)
-            if c.buyer == FOCAL and c.start <= month < end
-        )
-        for month in range(1, NEAR + 1)
-    ]
-    return median(p / r for p, r in zip(power, run_rate.tolist(), strict=True))
+    mine = [c for c, end in _contracts(market) if c.buyer == FOCAL and c.start <= month < end]
+    steps = [c.ramp.steps_kw(c.capacity_kw) for c in mine]
+    kw = [s[min(int(month - c.start), len(s) - 1)] for c, s in zip(mine, steps, strict=True)]
+    power = sum(k * regions[c.pool.region].pue for c, k in zip(mine, kw, strict=True)) / 1e6
+    return ratio(power, sum(k * c.h100e_per_mw / 1000 for c, k in zip(mine, kw, strict=True)))
 
 
 def price_slope(market: Market) -> float:

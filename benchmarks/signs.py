@@ -99,7 +99,9 @@ def price_paid(market: Market) -> float:
     months = np.arange(FROM, market.setup.scenario.months)[:, None]
     runs = (c.start[:n] <= months) & (months < c.end[:n]) & (c.lab[:n] == _focal(market)[0])
     weight = runs * np.array([f.h100e for f in c.facts])
-    return (weight @ c.price[:n] / weight.sum(axis=1)).mean()
+    held = weight.sum(axis=1)
+    covered = held > 0  # a lab that failed holds nothing any more
+    return ((weight @ c.price[:n])[covered] / held[covered]).mean()
 
 
 def price_over_index(market: Market) -> float:

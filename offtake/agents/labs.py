@@ -60,14 +60,15 @@ class CoverNeed:
         targets = [self.target_h100e(view, start) for start in starts]
         gaps = [t - float(view.covered_h100e[s]) for t, s in zip(targets, starts, strict=True)]
         threshold = view.rules.procurement.threshold
+        leaves = tuple(x.contract for x in view.leavings if x.gain_usd > x.fee_usd)  # row B15
         if not any(gap > threshold * view.need_h100e for gap in gaps):
-            return None
+            return Tender(lab=view.name, lots=(), terminate=leaves) if leaves else None
         lots, asked = [], 0.0
         for start, gap in zip(starts, gaps, strict=True):
             if gap - asked > 0:
                 lots.append(self._lot(view, start, gap - asked, asked))
                 asked = gap
-        return Tender(lab=view.name, lots=tuple(lots))
+        return Tender(lab=view.name, lots=tuple(lots), terminate=leaves)
 
     def target_h100e(self, view: LabView, months: int) -> float:
         """Return the coverage target q* at a horizon (pro-1)."""

@@ -35,7 +35,7 @@ class Contract:
     take_or_pay: TakeOrPay
     prepayment: Prepayment = field(default_factory=lambda: Prepayment(amount_cents=0))
     ramp: Ramp = field(default_factory=lambda: Ramp(months=0))
-    termination: Termination = field(default_factory=lambda: Termination(fee_months=12.0))
+    termination: Termination = field(default_factory=lambda: Termination(fee_months=600.0))
     affiliate: bool = False
     ceiling: float | None = None
     """Buyer's recorded valuation of the contract, in units of its price (I6)."""

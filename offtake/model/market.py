@@ -14,7 +14,7 @@ from offtake.model.books import Books
 from offtake.model.calendar import Calendar, Entry
 from offtake.model.cents import cents
 from offtake.model.chance import stream
-from offtake.model.clauses import Prepayment, TakeOrPay
+from offtake.model.clauses import Prepayment, TakeOrPay, Termination
 from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
 from offtake.model.demand import (
     LEAST_TRAINED,
@@ -43,6 +43,7 @@ from offtake.model.events import (
     Settled,
     Signed,
     Stepped,
+    Terminated,
     Withdrawn,
 )
 from offtake.model.invariants import InvariantViolation, violations
@@ -63,6 +64,7 @@ from offtake.model.pricing import annuity
 from offtake.model.proposals import Tender
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
+from offtake.model.settlement import paid
 from offtake.model.setup import set_up
 from offtake.model.view import BuildOption, CloudView, LabView
 
@@ -192,7 +194,8 @@ class Market(mesa.Model):
         rho = np.array([lab.training_revenue_share for lab in labs])
         given = np.array([lab.training_funding_share is not None for lab in labs])
         most = np.where(given, rho, np.minimum(rho, spent / np.maximum(revenue, 1e-9)))
-        rest = (spent - most * revenue) / np.maximum(funding_draw_usd(self), 1e-9)
+        draw = funding_draw_usd(self)
+        rest = np.where(draw > 0, (spent - most * revenue) / np.where(draw > 0, draw, 1.0), 0.0)
         funding = np.array([lab.training_funding_share or 0.0 for lab in labs])
         return most, np.where(given, funding, np.maximum(rest, 0.0))
 
@@ -583,6 +586,7 @@ class Market(mesa.Model):
             start=start,
             end=start + deal.term_months,
             take_or_pay=TakeOrPay(floor=deal.floor_share),
+            termination=Termination(fee_months=self.setup.scenario.negotiation.termination_months),
             affiliate=deal.affiliate,
             ceiling=deal.ceiling,
             floor=deal.reservation,
@@ -668,6 +672,20 @@ class Market(mesa.Model):
         self.awards_h100e[labs[contract.buyer], clouds[contract.seller]] += contract.h100e
         if not contract.affiliate:
             self.signed_prices.append((self._start_price(contract), contract.h100e))
+
+    def leave(self, name: str, fee_cents: int) -> None:
+        """End a contract for its buyer against the fee; what was prepaid counts towards it (B15)."""
+        contract = self.books.contracts.facts[self.books.contracts.row[name]]
+        prepaid = self.books.contracts.prepaid_cents.get(name, 0)
+        cause = f"proposal:{contract.buyer} leaves"
+        if prepaid:
+            used = Claim(contract.buyer, contract.seller, "prepayment", -prepaid, name)
+            self.post(Posted(postings=(), claims=(used,), cause=cause))
+        fee = Posting(
+            contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name
+        )
+        self.post(paid(self.books.deposits, [fee], frozenset()))
+        self.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
 
     def _start_price(self, contract: Contract) -> float:
         """Return the start price of a fixed price, with the buyer's discount rate."""

@@ -603,6 +603,10 @@ def plan_demand(market: "Market") -> None:
     market.tenders = []
     for name, view in market.lab_views.items():
         tender = market.participants[name].decide("procurer", view)
+        if tender is not None:
+            fees = {x.contract: x.fee_usd for x in view.leavings}
+            for contract in tender.terminate:
+                market.leave(contract, cents(fees[contract]))
         if tender is not None and tender.lots:
             market.tenders.append(tender)
             market.apply(

@@ -33,6 +33,8 @@ class Tender:
 
     lab: str
     lots: tuple[Lot, ...]
+    terminate: tuple[str, ...] = ()
+    """Contracts the lab leaves against their fee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,6 +130,8 @@ class Negotiation(Part):
     """Least size of a contract, MW of IT load; smaller remainders wait for the next tender."""
     increment_usd_per_h100e_hour: Positive = 0.02
     """Smallest price step of the ascending clearing (bar-3)."""
+    termination_months: NonNegative = 600.0
+    """Fee for leaving a contract signed in the run, months of the take-or-pay bill, at most what is left."""
     value_volatility_per_year: Positive = 0.30
     """Volatility sigma_V of the value of capacity; enters hurdles and take-or-pay (cst-5, cap-4)."""
     bargainer: str = "outside-options"
@@ -403,8 +405,8 @@ class ContractGiven(Part):
     """Months over which capacity steps up evenly to its full amount."""
     prepayment_usd: Usd = 0.0
     """Prepaid and not yet drawn down at the start, USD."""
-    termination_months: NonNegative = 12.0
-    """Fee for leaving early, months of the take-or-pay bill."""
+    termination_months: NonNegative = 600.0
+    """Fee for leaving early, months of the take-or-pay bill, at most what is left of it."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

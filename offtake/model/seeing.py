@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.cents import cents
 from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.pricing import annuity
+from offtake.model.pricing import annuity, levelling
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
-from offtake.model.view import BuildOption, CloudView, LabView, SiteCost
+from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -57,6 +58,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
         efficiency,
     )
     obligations = obligations_usd(market, discount)
+    leavings = leavings_by_lab(market, discount)
     views = {}
     for i, name in enumerate(setup.labs):
         if name in books.failed:
@@ -87,9 +89,49 @@ def lab_views(market: "Market") -> dict[str, LabView]:
             contract_price=believed.contract_price,
             spot_price=believed.spot_price,
             discount_per_year=data.discount_per_year,
+            leavings=leavings.get(name, ()),
             invites=data.invites,
         )
     return views
+
+
+def leavings_by_lab(
+    market: "Market", discount_per_year: np.ndarray
+) -> dict[str, tuple[Leaving, ...]]:
+    """Return what leaving each contract in force would save and cost, where it can be left at all.
+
+    With it a lab uses the capacity or pays the floor; without it, it buys anew at the going price or
+    does without (section 1.7, row B15).
+    """
+    c, books = market.books.contracts, market.books
+    rows = [
+        row
+        for row in books.active_rows().tolist()
+        if c.facts[row].termination.fee_months < c.end[row] - market.time
+    ]
+    if not rows:
+        return {}
+    assert books.served is not None
+    worth = market.training_values(books.served.users_million / market.adopters_million)
+    found: dict[str, list[Leaving]] = {}
+    for row in rows:
+        contract, lab = c.facts[row], int(c.lab[row])
+        rate = (1 + discount_per_year[lab]) ** (1 / 12) - 1
+        left = float(c.end[row] - market.time)
+        price, phi, value = contract.price_usd_per_h100e_hour, c.floor[row], float(worth[lab])
+        decline = market.setup.rules.decline_per_month
+        anew = market.contract_price * float(levelling(rate, decline, np.array(left)))
+        gain = max(value - anew, 0.0) - max(value - price, -phi * price)
+        hours = float(c.delivered_kw[row] * c.theta[row]) * HOURS_PER_MONTH
+        monthly = cents(phi * price * hours)
+        found.setdefault(contract.buyer, []).append(
+            Leaving(
+                contract=contract.name,
+                gain_usd=gain * hours * float(annuity(rate, left)),
+                fee_usd=contract.termination.fee_cents(monthly, left) / 100,
+            )
+        )
+    return {name: tuple(items) for name, items in found.items()}
 
 
 def parent_funding_usd(data: Lab, time: float) -> float:

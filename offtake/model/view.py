@@ -32,6 +32,16 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """What leaving one contract now would save a lab, and cost it."""
+
+    contract: str
+    gain_usd: float
+    """Present value of the best use without it less the best use with it."""
+    fee_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabView:
     """What a lab sees when it plans its demand."""
 
@@ -67,6 +77,8 @@ class LabView:
     spot_price: float
     """USD per H100e-hour."""
     discount_per_year: float
+    leavings: tuple[Leaving, ...]
+    """Contracts in force that can be left for less than what is still owed."""
     invites: tuple[str, ...]
 
 

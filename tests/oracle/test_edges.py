@@ -1,33 +1,18 @@
 """Scenarios so small that the model stumbled over them: each is valid and must run."""
 
-from typing import Any
-
-import pytest
-
 from tests.degenerate import after, cloud, contract, lab, scenario, silent
 
 
-def waits(reason: str, raises: type[Exception]) -> Any:
-    return pytest.mark.xfail(strict=True, reason=reason, raises=raises)
-
-
-@waits(
-    "Market._wake_for_next takes math.floor of infinity when the calendar is empty", OverflowError
-)
 def test_a_market_in_which_nothing_is_dated_opens() -> None:
     given = scenario({"Lab": lab(3.0)}, {"Cloud": cloud(1.0)})
     after(given.model_copy(update={"events": {}}))
 
 
-@waits(
-    "the horizon of profiles is months + longest term + 36, views look 60 months ahead", ValueError
-)
 def test_a_market_with_short_terms_only_runs() -> None:
     given = scenario({"Lab": lab(3.0)}, {"Cloud": cloud(1.0)}, negotiation={"terms_months": (12,)})
     assert len(after(given).books.contracts.facts) == 1
 
 
-@waits("serve takes the log of a training stock before it is kept above its least", RuntimeWarning)
 def test_a_lab_without_any_training_left_keeps_a_finite_utility() -> None:
     given = scenario(
         {"Lab": lab(3.0, 0.0)},
@@ -37,10 +22,6 @@ def test_a_lab_without_any_training_left_keeps_a_finite_utility() -> None:
     after(given)
 
 
-@waits(
-    "a spot price of 0 is divided by, and I10 refuses it, but a running cost of 0 is allowed",
-    RuntimeWarning,
-)
 def test_compute_that_costs_nothing_to_run_may_trade_at_nothing() -> None:
     given = scenario(
         {"Lab": lab(3.0)},

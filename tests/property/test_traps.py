@@ -410,11 +410,6 @@ def refusal(holder_floor_usd: float) -> Scenario:
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="market._on_window signs the holder's match though the buyer has failed: only the branch "
-    "without a match looks at the buyer",
-)
 def test_nobody_signs_for_a_lab_that_fails_within_the_window():
     """The holder has chosen to match, then the buyer fails before the window closes."""
     market = Market(refusal(0.8), rng=1, check=False)
