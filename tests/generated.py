@@ -18,6 +18,7 @@ from offtake.model.scenario import (
     Demand,
     Government,
     Investor,
+    Kind,
     Lab,
     Landlord,
     Lender,
@@ -197,7 +198,8 @@ def _add_next(
 
 @st.composite
 def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) -> Cloud:
-    kind = draw(st.sampled_from(["hyperscaler", "hyperscaler", "neocloud", "captive"]))
+    kinds: list[Kind] = ["hyperscaler", "hyperscaler", "neocloud", "captive"]
+    kind = draw(st.sampled_from(kinds))
     return Cloud(
         kind=kind,
         cash_usd=draw(st.sampled_from([1e8, 3e9, 20e9])),

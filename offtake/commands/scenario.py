@@ -18,7 +18,6 @@ from offtake.commands.terminal import (
     say,
 )
 
-SCHEMA_FILE = "offtake-scenario.schema.json"
 MODES_FOR_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -69,10 +68,10 @@ def show(scenario: str, overrides: tuple[str, ...], as_json: bool) -> None:
         emit(shown(reading))
 
 
-@command.command(help="Check FILE and report everything that is wrong with it.")
-@click.argument("file", type=click.Path(path_type=Path))
+@command.command(help="Check FILE, or an embedded scenario, and report everything that is wrong.")
+@click.argument("file")
 @json_option
-def check(file: Path, as_json: bool) -> int:
+def check(file: str, as_json: bool) -> int:
     """Say whether a scenario could run; exit code 3 if it could not."""
     from offtake.model.problems import render
     from offtake.model.reading import check as problems_of
@@ -80,7 +79,7 @@ def check(file: Path, as_json: bool) -> int:
     problems = problems_of(file)
     if as_json:
         listed = [problem.as_dict() for problem in problems]
-        emit_json({"schema": "offtake.problems/1", "file": str(file), "problems": listed})
+        emit_json({"schema": "offtake.problems/1", "file": file, "problems": listed})
     elif problems:
         say(render(problems))
     else:
@@ -95,8 +94,8 @@ def check(file: Path, as_json: bool) -> int:
 )
 def new(name: str, base: str) -> None:
     """Start a scenario of one's own in the current folder."""
+    from offtake.model.reading import SCHEMA_FILE, skeleton
     from offtake.model.reading import schema as schema_of
-    from offtake.model.reading import skeleton
 
     text = skeleton(name, base)
     path = Path(f"{name}.toml")

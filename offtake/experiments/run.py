@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import polars as pl
 from offtake.experiments.results import TABLES, Ensemble, Failure, Frames, Result, describe
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
+from offtake.model.reading import digest as digest_of
 from offtake.model.reading import read
 from offtake.model.scenario import Scenario
 
@@ -104,7 +104,7 @@ def _given(source: Source, overrides: tuple[str, ...]) -> tuple[Scenario, str]:
         return reading.scenario, reading.digest
     if overrides:
         raise ValueError("overrides change a named scenario or a file, not a Scenario object")
-    return source, sha256(source.model_dump_json().encode()).hexdigest()
+    return source, digest_of(source)
 
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:

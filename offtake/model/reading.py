@@ -121,7 +121,7 @@ def read(
     return Reading(
         scenario=scenario,
         facts=tuple(draft.facts.values()),
-        digest=_digest(scenario),
+        digest=digest(scenario),
         files=tuple(d.file for d in chain if d.file),
         sources=known,
     )
@@ -389,7 +389,7 @@ def _raise_problems(draft: _Draft, documents: Sequence[Document]) -> None:
 # What comes out
 
 
-def _digest(scenario: Scenario) -> str:
+def digest(scenario: Scenario) -> str:
     """Return the BLAKE2b-128 of everything that can change a run."""
     data = scenario.model_dump(mode="json", exclude={EXTENDS, "question", *NOTES})
     for name, entry in file_shape().entries.items():

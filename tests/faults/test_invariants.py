@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,10 +110,10 @@ def sign_with_a_barred_party(market: Market) -> None:
     market.recorder.contracts_checked = 0
 
 
-def change_a_contract(market: Market, **terms: object) -> None:
+def change_a_contract(market: Market, **terms: Any) -> None:
     row = negotiated(market)
     contracts = market.books.contracts
-    contracts.facts[row] = replace(contracts.facts[row], **terms)  # type: ignore[arg-type]
+    contracts.facts[row] = replace(contracts.facts[row], **terms)
     market.recorder.contracts_checked = 0
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from offtake.model import checks
+from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import Stage
-from offtake.model.events import Entered, Opened, Posted
+from offtake.model.events import Agreed, Cleared, Entered, Opened, Posted, ShellsOffered
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
 from offtake.model.reading import load_scenario
@@ -159,7 +160,7 @@ def test_landlords_let_what_they_have(scenario: Scenario):
     books = played(scenario).books
     offered: defaultdict[str, int] = defaultdict(int)
     for _, event in books.journal:
-        if type(event).__name__ == "ShellsOffered":
+        if isinstance(event, ShellsOffered):
             offered[event.landlord] += event.capacity_kw
         elif isinstance(event, Opened) and event.site.landlord and event.site.opened >= 0:
             offered[event.site.landlord] -= event.site.capacity_kw
@@ -176,16 +177,19 @@ def test_no_contract_is_signed_around_an_exclusivity(scenario: Scenario):
     market = played(scenario, check=False)
     lab, holder = scenario.agreements["a-0"].lab, scenario.agreements["a-0"].cloud
     until = next(
-        c.until
-        for _, e in market.books.journal
-        if (c := getattr(e, "clause", None)) and hasattr(c, "scope") and c.lab == lab
+        event.clause.until
+        for _, event in market.books.journal
+        if isinstance(event, Agreed)
+        and isinstance(event.clause, SupplyExclusivity)
+        and event.clause.lab == lab
     )
     signed = [c for c in market.books.contracts.facts if c.ceiling is not None and c.buyer == lab]
     assert all(c.seller == holder for c in signed if c.signed < until)
     spot = [
         (time, market.books.pools[pool].cloud)
-        for time, e in market.books.journal
-        for buyer, pool, _ in getattr(e, "purchases", ())
+        for time, event in market.books.journal
+        if isinstance(event, Cleared)
+        for buyer, pool, _ in event.purchases
         if buyer == lab
     ]
     assert all(cloud == holder for time, cloud in spot if time < until)

@@ -135,7 +135,7 @@ def quiet(scenario: Scenario) -> Scenario:
     )
 
 
-def values_by_name(market: Market, back: dict[str, str]) -> dict[tuple[str, str, str, int], float]:
+def values_by_name(market: Market, back: dict[str, str]) -> dict[tuple, float]:
     table = market.frames()["trajectories"].fill_null(float("nan"))
     return {
         (

@@ -90,6 +90,7 @@ def test_a_market_without_growth_and_noise_stays_as_it_is():
     first = (served.users_million, served.price_usd, served.load_h100e + served.training_need_h100e)
     market.run_until(24)
     served = market.books.served
+    assert served is not None
     last = (served.users_million, served.price_usd, served.load_h100e + served.training_need_h100e)
     for before, after in zip(first, last, strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-9)

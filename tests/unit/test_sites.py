@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from offtake.model.contracts import Pool, Site, Stage
 from offtake.model.scenario import Building
 from offtake.model.sites import clock, expected_lead, fee_usd, worth_usd_per_h100e
 
-WORTH = {
+WORTH: dict[str, Any] = {
     "price": 2.0,
     "sold": 1.0,
     "running": 0.2,
