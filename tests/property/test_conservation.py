@@ -12,6 +12,7 @@ from offtake.model.contracts import Stage
 from offtake.model.events import Agreed, Cleared, Entered, Opened, Posted, ShellsOffered
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
+from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import Scenario
 from tests.generated import played, scenarios
@@ -147,8 +148,9 @@ def test_load_is_served_by_delivered_compute_only(scenario: Scenario):
     market = Market(scenario, rng=1)
     for _ in range(scenario.months):
         assert market.books.served is not None
-        load = market.books.served.load_h100e
+        users = market.books.served.users_million
         market.step()
+        load = users * 1e6 * market.hours(market.month - 1) / HOURS_PER_MONTH
         served = (1 - market.books.served.unserved) * load
         capacity = market.books.served.delivered_h100e.sum(axis=1)
         assert (served <= capacity * (1 + ROUNDING) + ROUNDING).all()

@@ -68,18 +68,28 @@ def test_giving_up_costs_more_the_later_it_is(stage: Stage, usd: float):
     assert fee_usd(site(stage), Building()) == usd
 
 
+def worth(**terms: Any) -> float:
+    given = WORTH | terms
+    return worth_usd_per_h100e(**given)
+
+
 def test_capacity_that_finds_no_buyer_is_worth_nothing():
-    assert worth_usd_per_h100e(**WORTH | {"sold": 0.0}) == 0.0
+    assert worth(sold=0.0) == 0.0
 
 
 def test_worth_is_in_proportion_to_what_is_sold():
-    whole, half = worth_usd_per_h100e(**WORTH), worth_usd_per_h100e(**WORTH | {"sold": 0.5})
-    assert half == pytest.approx(whole / 2)
-    assert whole > 0
+    assert worth(sold=0.5) == pytest.approx(worth() / 2)
+    assert worth() > 0
 
 
-@pytest.mark.parametrize(
-    ("what", "value"), [("price", 1.5), ("running", 0.4), ("months_ahead", 12.0), ("busy", 0.5)]
-)
-def test_worth_falls_with_lower_price_use_and_with_later_dearer_running(what: str, value: float):
-    assert worth_usd_per_h100e(**WORTH | {what: value}) < worth_usd_per_h100e(**WORTH)
+WORSE: list[dict[str, Any]] = [
+    {"price": 1.5},
+    {"running": 0.4},
+    {"months_ahead": 12.0},
+    {"busy": 0.5},
+]
+
+
+@pytest.mark.parametrize("worse", WORSE)
+def test_worth_falls_with_lower_price_and_use_and_with_later_dearer_running(worse: dict[str, Any]):
+    assert worth(**worse) < worth()

@@ -1,0 +1,119 @@
+"""Turns JSON lines of the benchmarks, from standard input, into the tables of the validation page."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+type Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Which measurements make a table, and what of each stands in its columns."""
+
+    measurement: str
+    columns: dict[str, Callable[[Line], str]]
+
+
+def figure(value: float | bool | None) -> str:
+    """Return a number with three significant digits, a verdict, or a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def column(key: str) -> Callable[[Line], str]:
+    """Return what reads a column that holds one value."""
+
+    def read(line: Line) -> str:
+        value = line[key]
+        return value if isinstance(value, str) else figure(value)
+
+    return read
+
+
+def between(low: str, high: str) -> Callable[[Line], str]:
+    """Return what reads a column that holds two ends."""
+    return lambda line: f"{figure(line[low])} to {figure(line[high])}"
+
+
+def band(line: Line) -> str:
+    """Return the band of a pattern in words."""
+    low, high = line["band"]
+    if low is None and high is None:
+        return "-"
+    if high is None:
+        return f"from {figure(low)}"
+    return f"to {figure(high)}" if low is None else f"{figure(low)} to {figure(high)}"
+
+
+def verdict(line: Line) -> str:
+    """Return whether a sign passes; in brackets where it was not stated beforehand."""
+    passes = figure(line["passes"])
+    return f"({passes.strip('*')})" if line["beside"] else passes
+
+
+TABLES = (
+    Table(
+        measurement="sign",
+        columns={
+            "change": column("case"),
+            "measure": lambda line: f"`{line['measure']}`",
+            "sign": column("expected"),
+            "before": column("before"),
+            "after": column("after"),
+            "effect": column("effect"),
+            "95% interval": between("low", "high"),
+            "pairs": column("runs"),
+            "passes": verdict,
+        },
+    ),
+    Table(
+        measurement="pattern",
+        columns={
+            "id": column("key"),
+            "value": column("what"),
+            "median": column("median"),
+            "5 to 95%": between("p05", "p95"),
+            "band": band,
+            "runs inside": column("share_of_runs_inside"),
+            "holds": column("holds"),
+        },
+    ),
+    Table(
+        measurement="half the price step",
+        columns={
+            "outcome": lambda line: f"`{line['outcome']}`",
+            "level": column("level"),
+            "effect of half the step": column("mean"),
+            "95% interval": between("low", "high"),
+            "deviation between seeds": column("deviation_between_seeds"),
+            "pairs": column("runs"),
+        },
+    ),
+)
+
+
+def main() -> None:
+    """Print a table for each kind of measurement that came in."""
+    lines = [json.loads(text) for text in sys.stdin if text.strip()]
+    for table in TABLES:
+        chosen = [line for line in lines if line["measurement"] == table.measurement]
+        if chosen:
+            print("\n".join(rows(table, chosen)), end="\n\n")
+
+
+def rows(table: Table, lines: Iterable[Line]) -> Iterable[str]:
+    """Yield the rows of a Markdown table."""
+    yield f"| {' | '.join(table.columns)} |"
+    yield "| " + " | ".join("---" for _ in table.columns) + " |"
+    for line in lines:
+        yield f"| {' | '.join(read(line) for read in table.columns.values())} |"
+
+
+if __name__ == "__main__":
+    main()
