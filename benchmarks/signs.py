@@ -51,6 +51,8 @@ BID_COST_USD = 20e6
 """Cost of a bid at the top of its range; at zero a first refusal deters nobody."""
 DEARER = 0.04
 """Points added to every cloud's cost of capital."""
+ENOUGH = 0.9
+"""Share of pairs in which a measure must have a value: a claim about nothing does not hold."""
 NOTHING = "zero"
 """What a measure is held against that is a difference already."""
 HEAD = 'format = 1\nname = "{name}"\nextends = "{base}"\nquestion = "Does the sign hold?"\n'
@@ -391,7 +393,7 @@ def say_sign(claim: Sign, readings: dict[str, Reading], found: dict[str, list[Nu
         effect=effect.mean,
         low=effect.low,
         high=effect.high,
-        passes=bool(edge * claim.expected > 0),
+        passes=bool(edge * claim.expected > 0 and effect.runs >= ENOUGH * len(after)),
     )
 
 

@@ -27,6 +27,7 @@ from offtake.model.proposals import (
     Equip,
     OpenSite,
     Quote,
+    Refit,
     SitePlan,
     StartBuilding,
     TurnToLease,
@@ -231,6 +232,14 @@ def long_run_cost(view: CloudView, option: BuildOption) -> float:
     )
 
 
+def going_cost(view: CloudView) -> float:
+    """Return long-run cost today, USD per H100e-hour: that of new capacity, before its lead's decline."""
+    if not view.options:
+        return view.contract_price
+    option = view.options[0]
+    return long_run_cost(view, option) * math.exp(view.rules.decline_per_month * option.lead_months)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealOptions:
     """Build for expected demand, start and cancel by option value (cap-2 to cap-4; default).
@@ -262,6 +271,8 @@ class RealOptions:
     def _review(
         self, view: CloudView, site: Site, cost: SiteCost, uncommitted: bool, sold: float
     ) -> Iterator[SitePlan]:
+        if uncommitted and cost.outdated and site.stage is not Stage.LOI:
+            yield Refit(site=site.name)
         value, avoidable = self._worth(view, cost, sold)
         own = site.own_kw / site.capacity_kw
         value = own * view.trigger * avoidable + (1 - own) * value  # its own products pay their way
@@ -290,7 +301,7 @@ class RealOptions:
     def _worth(self, view: CloudView, cost: SiteCost, sold: float) -> tuple[float, float]:
         """Return V and X of a site, USD per H100e: its worth uncommitted, and what is still avoidable."""
         rate = rate_per_month(view)
-        anchor = long_run_cost(view, view.options[0]) if view.options else view.contract_price
+        anchor = going_cost(view)
         speed = view.rules.beliefs.price_reversion_per_month
         value = worth_usd_per_h100e(
             price=reverting(view.contract_price, anchor, speed, cost.ahead),

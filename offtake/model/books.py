@@ -75,6 +75,8 @@ class Contracts:
         self.start = np.zeros(room)
         self.end = np.zeros(room)
         self.live = np.zeros(room, dtype=bool)
+        self.full_kw = np.zeros(room, dtype=np.int64)
+        self.ramp = np.ones(room, dtype=np.int64)
         self.prepaid_cents: dict[str, int] = {}
 
     def add(self, contract: Contract, lab: int, pool: int, state: str) -> int:
@@ -93,7 +95,16 @@ class Contracts:
         self.floor[row] = contract.take_or_pay.floor
         self.theta[row] = contract.h100e_per_mw / 1000
         self.start[row], self.end[row] = contract.start, contract.end
+        self.full_kw[row], self.ramp[row] = contract.capacity_kw, max(contract.ramp.months, 1)
         return row
+
+    def committed_kw(self, month: int) -> np.ndarray:
+        """Return what each contract commits in a month, whole kilowatts, from its own dates."""
+        n = self.size
+        first = np.floor(self.start[:n]).astype(np.int64)
+        steps = np.minimum(month - first + 1, self.ramp[:n])
+        runs = (first <= month) & (month < np.ceil(self.end[:n]))
+        return np.where(runs, self.full_kw[:n] * steps // self.ramp[:n], 0)
 
 
 class Books:
@@ -157,7 +168,7 @@ class Books:
         self.spot: dict[str, Cleared] = {}
         self.served: Served | None = None
         self.believed: Believed | None = None
-        self.month_postings: list[Posting] = []
+        self.postings: list[Posting] = []
         self.covered_h100e = np.zeros((len(self.labs), horizon))
         self.arrears_since: dict[str, float] = {}
         self.last_round: dict[str, float] = {}
@@ -186,9 +197,9 @@ class Books:
                 self.own_kw[event.pool_index] += event.capacity_kw
             case Noticed():
                 self.notices[event.contract.name] = event
-                self._commit(event.contract, 1)
+                self._escrow(event, 1)
             case Withdrawn():
-                self._commit(self.notices.pop(event.contract).contract, -1)
+                self._escrow(self.notices.pop(event.contract), -1)
             case Signed():
                 self._sign(event.contract)
             case Stepped():
@@ -331,7 +342,7 @@ class Books:
                 self.assets[posting.payee] -= posting.cents
             elif posting.label == "round":
                 self.last_round[posting.payee] = self.time
-        self.month_postings.extend(postings)
+        self.postings.extend(postings)
         for claim in claims:
             key = (claim.holder, claim.issuer, claim.kind, claim.reference)
             left = self.claims.get(key, 0) + claim.cents
@@ -407,9 +418,15 @@ class Books:
         row[full] += sign * contract.capacity_kw
         covered[full] += per_kw * contract.capacity_kw
 
+    def _escrow(self, notice: Noticed, sign: int) -> None:
+        """Keep the capacity of a notified offer, and of what the holder would sign instead."""
+        self._commit(notice.contract, sign)
+        if notice.match is not None:
+            self._commit(notice.match, sign)
+
     def _sign(self, contract: Contract) -> None:
         if contract.name in self.notices:
-            self._commit(self.notices.pop(contract.name).contract, -1)
+            self._escrow(self.notices.pop(contract.name), -1)
         self._commit(contract, 1)
         self.contracts.add(
             contract,
@@ -453,6 +470,5 @@ class Books:
 
     def _close_month(self) -> None:
         c = self.contracts
-        self.month_postings.clear()
         c.delivered_kw_months[: c.size] = 0
         c.kw_months[: c.size] = 0

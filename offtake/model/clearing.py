@@ -46,11 +46,12 @@ class Bids:
     scale: np.ndarray
 
 
-def demanded(bids: Bids, premium: np.ndarray, pieces: int) -> np.ndarray:
+def demanded(bids: Bids, premium: np.ndarray, increment: float, pieces: int) -> np.ndarray:
     """Return what each lot takes of each column at the columns' price premia, H100e.
 
-    Each lot fills its best columns first; the penalty of dependence rises piece by piece:
-    ``max sum (v - p) x - (psi / 2) sum (X + x)^2 / Xbar`` (pro-5).
+    Each lot fills its best columns first, and spreads evenly over columns that are equally good to the
+    increment: lots that are alike then part instead of chasing one another. The penalty of dependence
+    rises piece by piece: ``max sum (v - p) x - (psi / 2) sum (X + x)^2 / Xbar`` (pro-5).
     """
     lots, columns = bids.surplus.shape
     size = np.minimum(bids.limit, bids.wanted[:, None]) / pieces
@@ -58,15 +59,13 @@ def demanded(bids: Bids, premium: np.ndarray, pieces: int) -> np.ndarray:
     reached = bids.exposure[:, :, None] + middle * (size / bids.scale[:, None])[:, :, None]
     net = (bids.surplus - premium)[:, :, None] - bids.dependence[:, None, None] * reached
     net = net.reshape(lots, columns * pieces)
-    sizes = np.repeat(size, pieces, axis=1)
-    order = np.argsort(-net, axis=1, kind="stable")
-    by_rank = np.take_along_axis(sizes, order, axis=1)
-    before = np.cumsum(by_rank, axis=1) - by_rank
-    taken = np.clip(bids.wanted[:, None] - before, 0.0, by_rank)
-    taken[np.take_along_axis(net, order, axis=1) < -1e-12] = 0.0
-    result = np.empty_like(taken)
-    np.put_along_axis(result, order, taken, axis=1)
-    return result.reshape(lots, columns, pieces).sum(axis=2)
+    sizes = np.where(net >= -1e-12, np.repeat(size, pieces, axis=1), 0.0)
+    level = np.round(net / increment)
+    better = (level[:, None, :] > level[:, :, None]) @ sizes[:, :, None]
+    alike = (level[:, None, :] == level[:, :, None]) @ sizes[:, :, None]
+    part = (bids.wanted[:, None] - better[:, :, 0]) / np.maximum(alike[:, :, 0], 1e-300)
+    taken = sizes * np.clip(part, 0.0, 1.0)
+    return taken.reshape(lots, columns, pieces).sum(axis=2)
 
 
 def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
@@ -82,13 +81,13 @@ def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
     # a penalty below the price step cannot split a purchase
     pieces = TRANCHES if float(bids.dependence.max(initial=0.0)) > increment else 1
     premium = np.zeros(len(bids.room))
-    taken = demanded(bids, premium, pieces)
+    taken = demanded(bids, premium, increment, pieces)
     if not _over(bids, taken).any():
         return taken, premium
     base = bids.surplus - bids.dependence[:, None] * bids.exposure
     while (over := _over(bids, taken)).any():
         premium[over] += _rise(base - premium, taken, over, increment)
-        taken = demanded(bids, premium, pieces)
+        taken = demanded(bids, premium, increment, pieces)
     return _settle(bids, base - premium, premium, 2 * increment), premium
 
 

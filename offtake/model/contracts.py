@@ -63,6 +63,10 @@ class Contract:
         """Whether the contract delivers at `time`; a contract from a to b delivers on [a, b)."""
         return self.start <= time < self.end
 
+    def runs_in_month(self, month: int) -> bool:
+        """Whether the contract delivers at some time in a month."""
+        return self.start // 1 <= month < -(-self.end // 1)
+
     def value_usd(self) -> float:
         """Return the nominal value: price times capacity times hours of the whole term."""
         return self.price_usd_per_h100e_hour * self.h100e * HOURS_PER_MONTH * self.months

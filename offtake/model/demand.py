@@ -20,7 +20,7 @@ def adoption(share: float, innovation: float, imitation: float, years: float) ->
     """
     if innovation + imitation == 0 or share >= 1:
         return share
-    if innovation == 0:  # the map below divides by p; the logistic is its limit
+    if innovation < 1e-12:  # the map below divides by p; the logistic is its limit
         odds = share / (1 - share) * math.exp(imitation * years)
         return odds / (1 + odds)
     ratio = imitation / innovation

@@ -76,11 +76,16 @@ def _capacity(market: "Market") -> Iterator[str]:
     over = np.flatnonzero(delivered > books.energised_kw - books.own_kw)
     for pool in over.tolist():
         yield f"I3 {books.pools[pool]} delivers {delivered[pool]:.0f} kW of {books.energised_kw[pool]}"
-    promised = np.bincount(c.pool[: c.size], weights=c.kw[: c.size], minlength=len(books.pools))
-    month = market.month
-    short = np.flatnonzero(promised > books.committed_kw[:, month])
-    for pool in short.tolist():
-        yield f"I3 {books.pools[pool]}: contracts {promised[pool]:.0f} kW exceed the profile"
+    promised = np.zeros(len(books.pools), dtype=np.int64)
+    np.add.at(promised, c.pool[: c.size], c.committed_kw(market.month))
+    for notice in books.notices.values():
+        for contract in (notice.contract, notice.match):
+            if contract is not None and contract.runs_in_month(market.month):
+                promised[books.pool_index[contract.pool]] += contract.capacity_kw
+    wrong = np.flatnonzero(promised != books.committed_kw[:, market.month])
+    for pool in wrong.tolist():
+        profile = books.committed_kw[pool, market.month]
+        yield f"I3 {books.pools[pool]}: contracts {promised[pool]} kW, the profile has {profile}"
 
 
 def _sites(market: "Market") -> Iterator[str]:
@@ -168,3 +173,6 @@ def _failed(market: "Market") -> Iterator[str]:
             and {contract.buyer, contract.seller} & market.books.failed
         ):
             yield f"I11 {contract.name} is in force with a failed party"
+    for (holder, issuer, kind, _), owed in market.books.claims.items():
+        if issuer in market.books.failed:
+            yield f"I11 {issuer} has failed and still owes {holder} {owed} cents of {kind}"

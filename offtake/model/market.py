@@ -1,7 +1,7 @@
 """The market: a Mesa model whose month is a page of phases and whose dates stand in a calendar."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -163,6 +163,7 @@ class Market(mesa.Model):
         self.delivered_h100e = np.zeros(0)
         self.delivered_kw = np.zeros(clouds)
         self.used_h100e = np.zeros(0)
+        self.posted_from = 0
         self.spot_values = np.zeros((2, labs))
         self.views: dict[str, CloudView] = {}
         self.lab_views: dict[str, LabView] = {}
@@ -209,6 +210,7 @@ class Market(mesa.Model):
         for phase in PHASES:
             phase.run(self)
         self.datacollector.collect(self)
+        self.posted_from = len(self.books.postings)
         self._run_due(self.time)
         self._wake_for_next()
         if self.month >= self.setup.scenario.months:
@@ -216,6 +218,8 @@ class Market(mesa.Model):
 
     def _wake(self) -> None:
         self._wakes_at = math.inf
+        if self.time > self.setup.scenario.months:
+            return  # the scenario has ended
         self._run_due(self.time)
         self._wake_for_next()
 
@@ -450,6 +454,30 @@ class Market(mesa.Model):
             if objection is not None:
                 return objection
         return None
+
+    def room_under_quotas_h100e(self, cloud: str, region: str, lead_months: float) -> float:
+        """Return what quotas in force leave to a cloud in a region until a new site is powered, H100e."""
+        parent = self.setup.scenario.clouds[cloud].parent or cloud
+        room = math.inf
+        for name in sorted(self.books.policies):
+            rule = self.policies[name]
+            if rule.counts(destination=region, parent=parent):
+                quota = rule.yearly_h100e() * (1 + lead_months / 12)
+                room = min(room, quota - self._fitted_h100e(rule) - self._coming_h100e(rule))
+        return max(room, 0.0)
+
+    def _coming_h100e(self, rule: Policy) -> float:
+        """Return what the firm pipeline will fit under a rule, H100e."""
+        clouds, chips = self.setup.scenario.clouds, self.setup.scenario.chips
+        return math.fsum(
+            site.capacity_kw * chips[site.pool.chip].h100e_per_mw / 1000
+            for _, site in sorted(self.books.sites.items())
+            if Stage.LEASED <= site.stage <= Stage.POWERED
+            and rule.counts(
+                destination=site.pool.region,
+                parent=clouds[site.pool.cloud].parent or site.pool.cloud,
+            )
+        )
 
     def _fitted_h100e(self, rule: Policy) -> float:
         """Return what has been fitted under a rule within a year, H100e."""
@@ -705,6 +733,11 @@ class Market(mesa.Model):
     # Numbers that several phases read
 
     @property
+    def month_postings(self) -> list[Posting]:
+        """Money that has moved since the last month was recorded."""
+        return self.books.postings[self.posted_from :]
+
+    @property
     def adopters_million(self) -> float:
         """Users of any lab or of the outside good, million."""
         assert self.books.served is not None
@@ -817,17 +850,17 @@ class Market(mesa.Model):
         strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
         return self.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
 
-    def unmet_now(self) -> np.ndarray:
+    def gap_now(self) -> np.ndarray:
         """Return need that contracts do not meet now, by lab, H100e."""
         served = self.books.served
         assert served is not None
         need = served.load_h100e + served.training_need_h100e
-        unmet = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
+        gap = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
         failed = np.array([name in self.books.failed for name in self.setup.labs])
-        return np.where(failed, 0.0, np.minimum(unmet, self._affordable_on_spot()))
+        return np.where(failed, 0.0, gap)
 
-    def _affordable_on_spot(self) -> np.ndarray:
-        """Return what a lab's cash buys for a month at the last spot price, H100e (pro-6)."""
+    def affordable_on_spot(self) -> np.ndarray:
+        """Return what a lab's cash buys for a month at the last spot price, by lab, H100e (pro-6)."""
         assert self.books.believed is not None
         cash = np.array([max(self.books.deposits[n], 0) / 100 for n in self.setup.labs])
         price = max(self.books.believed.spot_price, LEAST_PRICE)
@@ -839,29 +872,41 @@ class Market(mesa.Model):
         assert served is not None
         inference = inference_value(served.price_usd, self.hours(self.month))
         shares = served.users_million / self.adopters_million
+        self.posted_from = 0
         self.spot_values = np.stack([inference, self.training_values(shares)])
 
-    def spot_bids(self, lab: int, unmet: float) -> list[tuple[float, float]]:
-        """Return (price, H100e) bids for unmet need on the curve of (dem-9)."""
+    def spot_bids(self, lab: int, gap: float, most: float = math.inf) -> list[tuple[float, float]]:
+        """Return (price, H100e) bids for a gap on the curve of (dem-9), the most valued first.
+
+        `most` is what the lab can pay for.
+        """
+        bids = []
+        for price, h100e in self._spot_curve(lab, gap):
+            part = min(h100e, most)
+            if part > 0:
+                bids.append((price, part))
+                most -= part
+        return bids
+
+    def _spot_curve(self, lab: int, gap: float) -> Iterator[tuple[float, float]]:
         served = self.books.served
         assert served is not None
         if self.fixed_values[lab] > 0:
-            return [(float(self.fixed_values[lab]), unmet)]
+            yield float(self.fixed_values[lab]), gap
+            return
         load = float(served.load_h100e[lab])
-        met = load + float(served.training_need_h100e[lab]) - unmet
-        bids = []
+        wanted = float(served.training_need_h100e[lab])
+        met = load + wanted - gap
         if met < load:
             step = (load - met) / SPOT_BLOCKS
             slope = self.setup.scenario.demand.value_slope
             for k in range(SPOT_BLOCKS):
                 middle = met + (k + 0.5) * step
-                bids.append((float(self.spot_values[0, lab]) * (1 - slope * middle / load), step))
-        training = unmet - max(load - met, 0.0)
+                yield float(self.spot_values[0, lab]) * (1 - slope * middle / load), step
+        training = gap - max(load - met, 0.0)
         if training > 0:
-            wanted = float(served.training_need_h100e[lab])
             paid = budget_value(self.contract_price, wanted, wanted - training, wanted)
-            bids.append((max(float(self.spot_values[1, lab]), paid), training))
-        return bids
+            yield max(float(self.spot_values[1, lab]), paid), training
 
     def hhi(self) -> float:
         """Return the Herfindahl-Hirschman index of delivered compute by cloud, in [0, 1] (row M9)."""

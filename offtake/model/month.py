@@ -53,6 +53,7 @@ from offtake.model.proposals import (
     Enact,
     Equip,
     OpenSite,
+    Refit,
     SitePlan,
     StartBuilding,
     Tender,
@@ -346,7 +347,7 @@ def settle(market: "Market") -> None:
 def _burn_usd(market: "Market") -> np.ndarray:
     """Return what each lab spends on its operation beyond what it takes in, USD this month."""
     burn = dict.fromkeys(market.setup.labs, 0)
-    for posting in market.books.month_postings:
+    for posting in market.month_postings:
         if posting.label in OPERATING:
             if posting.payer in burn:
                 burn[posting.payer] += posting.cents
@@ -505,6 +506,11 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
                 market.apply(Advanced(site=replace(site, equipped=plan.wanted), cause=cause))
             if plan.wanted and site.stage is Stage.POWERED:
                 market.energise(plan.site, cause)
+        case Refit():
+            site = books.sites[plan.site]
+            chip, _ = market.setup.newest_chip(max(site.promised, market.time))
+            pool = replace(site.pool, chip=chip)
+            market.apply(Advanced(site=replace(site, pool=pool), cause=cause))
         case Cancel():
             site = books.sites[plan.site]
             fee = cents(fee_usd(site, rules))
@@ -746,7 +752,7 @@ def clear_spot(market: "Market") -> None:
     free = np.maximum(
         books.energised_kw - books.own_kw - books.committed_kw[:, market.month], 0
     ) * (setup.theta / 1000)
-    unmet = market.unmet_now()
+    gap, purse = market.gap_now(), market.affordable_on_spot()
     allowed = market.allowed()
     market.value_spot()
     for region in sorted(setup.scenario.regions):
@@ -757,7 +763,7 @@ def clear_spot(market: "Market") -> None:
             and free[p] >= 1
             and setup.pools[p].cloud not in books.failed
         ]
-        cleared = _auction(market, region, pools, free, unmet, allowed)
+        cleared = _auction(market, region, pools, free, gap, purse, allowed)
         if cleared.h100e > 0 or region in books.spot:
             market.apply(cleared)
 
@@ -767,7 +773,8 @@ def _auction(
     region: str,
     pools: list[int],
     free: np.ndarray,
-    unmet: np.ndarray,
+    gap: np.ndarray,
+    purse: np.ndarray,
     allowed: np.ndarray,
 ) -> Cleared:
     setup = market.setup
@@ -777,17 +784,17 @@ def _auction(
     bidders = [
         i
         for i in range(len(setup.labs))
-        if unmet[i] >= 1 and any(allowed[i, setup.pool_cloud[p]] for p in pools)
+        if min(gap[i], purse[i]) >= 1 and any(allowed[i, setup.pool_cloud[p]] for p in pools)
     ]
     if not pools or not bidders:
         return nothing
-    bids = [bid for i in bidders for bid in market.spot_bids(i, float(unmet[i]))]
+    bids = [bid for i in bidders for bid in market.spot_bids(i, float(gap[i]), float(purse[i]))]
     offers = [(float(setup.running[p]), float(free[p])) for p in pools]
     quantity, lowest, highest = call_auction(bids, offers)
     if quantity <= 0:
         return nothing
     price = (lowest + highest) / 2
-    purchases = _share_out(market, price, bidders, pools, free, unmet, allowed)
+    purchases = _share_out(market, price, bidders, pools, free, gap, purse, allowed)
     return Cleared(
         region=region,
         price_usd_per_h100e_hour=price,
@@ -803,14 +810,17 @@ def _share_out(
     bidders: list[int],
     pools: list[int],
     free: np.ndarray,
-    unmet: np.ndarray,
+    gap: np.ndarray,
+    purse: np.ndarray,
     allowed: np.ndarray,
 ) -> list[tuple[str, int, float]]:
     """Give each bidder that accepts the price its part of each pool, in proportion on both sides."""
     setup = market.setup
     purchases = []
     wants = {
-        i: math.fsum(q for p, q in market.spot_bids(i, float(unmet[i])) if p >= price)
+        i: math.fsum(
+            q for p, q in market.spot_bids(i, float(gap[i]), float(purse[i])) if p >= price
+        )
         for i in bidders
     }
     for pool in sorted(pools, key=lambda p: (setup.running[p], p)):
@@ -825,7 +835,8 @@ def _share_out(
             bought = wants[i] * part
             purchases.append((setup.labs[i], pool, bought))
             wants[i] -= bought
-            unmet[i] -= bought
+            gap[i] -= bought
+            purse[i] -= bought
     return purchases
 
 

@@ -19,8 +19,6 @@ from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
 
-EXACT = 3
-"""Increments by which the bounds of a price may cross before another pair blocks the match."""
 PATIENT = 0.5
 """Bargaining power a lab expects in a renegotiation (pro-5)."""
 
@@ -276,15 +274,11 @@ def _price(
     price = np.where(within, match.floor, price)
     lo = np.where(within, match.floor, lo)
     hi = np.where(within, match.ceiling, hi)
-    increment = rules.negotiation.increment_usd_per_h100e_hour
-    hi = np.where(
-        (lo > hi) & (lo <= hi + EXACT * increment), lo, hi
-    )  # clearing moves in increments
+    lo, hi = np.minimum(lo, hi), np.maximum(lo, hi)  # clearing settles near-ties: bounds may cross
+    price = np.clip(price, lo, hi)
     floors = len(rules.floors)
     deals = {}
     for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
-        if lo[k] > hi[k]:
-            continue  # another pair blocks this one: the next tender finds it
         term, phi = divmod(int(table.package[i, j]), floors)
         request = table.requests[i]
         share = float(rules.floors[phi])

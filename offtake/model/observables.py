@@ -353,7 +353,7 @@ def _posted(
     market: "Market", names: tuple[str, ...], labels: set[str], *, paid: bool
 ) -> np.ndarray:
     total = dict.fromkeys(names, 0)
-    for posting in market.books.month_postings:
+    for posting in market.month_postings:
         who = posting.payer if paid else posting.payee
         if posting.label in labels and who in total:
             total[who] += posting.cents

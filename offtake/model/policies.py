@@ -1,5 +1,6 @@
 """Policies: frozen data a government enacts by an event; the market asks them two pure questions."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,10 @@ class Policy(Protocol):
 
         `h100e` is what would have been fitted under the rule within a year.
         """
+        ...
+
+    def yearly_h100e(self) -> float:
+        """Return how much compute may be fitted a year where the policy limits chips, H100e."""
         ...
 
     def grid_multiplier(self, region: str) -> float:
@@ -46,6 +51,10 @@ class ExportControl:
             return None
         return f"{self.name}: no more chips for {parent} in {destination}"
 
+    def yearly_h100e(self) -> float:
+        """Return the quota."""
+        return self.quota_h100e_per_year
+
     def grid_multiplier(self, region: str) -> float:
         """Return 1: an export control leaves the grid alone."""
         return 1.0
@@ -67,6 +76,10 @@ class Permitting:
         """Return nothing: permitting forbids nobody."""
         return None
 
+    def yearly_h100e(self) -> float:
+        """Return infinity: there is no quota."""
+        return math.inf
+
     def grid_multiplier(self, region: str) -> float:
         """Return the factor on the mean of the grid clock."""
         return self.multiplier if region in self.regions else 1.0
@@ -85,6 +98,10 @@ class Signal:
     def objection(self, *, destination: str, parent: str, h100e: float) -> str | None:
         """Return nothing."""
         return None
+
+    def yearly_h100e(self) -> float:
+        """Return infinity: there is no quota."""
+        return math.inf
 
     def grid_multiplier(self, region: str) -> float:
         """Return 1."""

@@ -98,7 +98,14 @@ class Cancel:
     reason: str
 
 
-SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refit:
+    """Plan an uncommitted site for the newest chips of the day it is powered (cap-7)."""
+
+    site: str
+
+
+SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Refit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

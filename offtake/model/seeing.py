@@ -38,7 +38,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
     served, believed = books.served, books.believed
     assert served is not None
     assert believed is not None
-    scenario, month = setup.scenario, market.month
+    scenario = setup.scenario
     shares = served.users_million / market.adopters_million
     efficiency = market.training_efficiency
     discount = np.array([scenario.labs[n].discount_per_year for n in setup.labs])
@@ -59,6 +59,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
     )
     obligations = obligations_usd(market, discount)
     leavings = leavings_by_lab(market, discount)
+    covered = reliable_h100e(market)
     views = {}
     for i, name in enumerate(setup.labs):
         if name in books.failed:
@@ -81,7 +82,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
             load_h100e=float(served.load_h100e[i]),
             growth_per_month=float(believed.growth[i]),
             variance=float(believed.variance[i]),
-            covered_h100e=ahead(books.covered_h100e[i], month),
+            covered_h100e=covered[i],
             inference_value=float(inference[i]),
             training_value=float(training[i]),
             fixed_value=data.value_usd_per_h100e_hour,
@@ -93,6 +94,28 @@ def lab_views(market: "Market") -> dict[str, LabView]:
             invites=data.invites,
         )
     return views
+
+
+def reliable_h100e(market: "Market") -> np.ndarray:
+    """Return compute that contracts can be relied on for, by lab and months ahead, H100e (pro-2).
+
+    What a pool has committed beyond what it is promised to have is not counted: a site that is late
+    leaves a gap that its lab tenders again.
+    """
+    books, month = market.books, market.month
+    covered = books.covered_h100e[:, month : month + AHEAD + 1].copy()
+    short = np.maximum(-books.free_kw()[:, month : month + AHEAD + 1], 0)
+    c = books.contracts
+    months = month + np.arange(AHEAD + 1)
+    for pool in np.flatnonzero(short.any(axis=1)).tolist():
+        committed = np.maximum(books.committed_kw[pool, month : month + AHEAD + 1], 1)
+        missing = short[pool] / committed
+        for row in np.flatnonzero((c.pool[: c.size] == pool) & (c.end[: c.size] > market.time)):
+            runs = (np.floor(c.start[row]) <= months) & (months < np.ceil(c.end[row]))
+            covered[c.lab[row]] -= runs * missing * c.full_kw[row] * c.theta[row]
+    covered = np.maximum(covered, 0.0)
+    covered.flags.writeable = False
+    return covered
 
 
 def leavings_by_lab(
@@ -291,6 +314,7 @@ def site_cost(market: "Market", site: Site) -> SiteCost:
         remaining_usd=chip.price_usd_per_h100e + shell,
         running_usd_per_hour=float(setup.running[index]) + rent,
         fee_usd=fee_usd(site, setup.scenario.building),
+        outdated=setup.newest_chip(max(site.promised, market.time))[1].released > chip.released,
     )
 
 
@@ -329,6 +353,8 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
         room = max(int(spend / (per_kw * (1 - data.debt_share))), 0)
         if landlord:
             room = min(room, market.books.shells_kw[landlord])
+        quota = market.room_under_quotas_h100e(name, region_name, lead)
+        room = int(min(room, quota * 1000 / chip.h100e_per_mw))
         pool = Pool(cloud=name, region=region_name, chip=chip_name)
         options.append(
             BuildOption(

@@ -135,6 +135,8 @@ class SiteCost:
     """Power, operation and rent."""
     fee_usd: float
     """Fee for giving it up."""
+    outdated: bool
+    """Whether a newer generation of chips can be had on the day it is powered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,10 +238,6 @@ def test_every_invariant_has_a_corruption():
     assert {number for number, _ in CORRUPTIONS} == {f"I{n}" for n in range(1, 12)}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="invariants._capacity only sees a profile below the contracts, not one above them",
-)
 def test_a_commitment_without_a_contract_is_found_out(market: Market):
     pool = market.books.contracts.pool[running(market)]
     market.books.committed_kw[pool, market.month] += 1
@@ -249,10 +245,6 @@ def test_a_commitment_without_a_contract_is_found_out(market: Market):
         market.check_invariants()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="invariants._failed looks at contracts only, not at what a failed party owes",
-)
 def test_a_claim_on_a_failed_participant_is_found_out():
     market = Market(SCENARIO, rng=1)
     market.run_until(1)

@@ -272,11 +272,6 @@ def test_spot_bids_stand_on_the_curve_that_values_contracts():
             assert bids[0][0] > view.inference_value * (1 - slope)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="market.unmet_now caps the gap by what cash buys, and spot_bids takes what is cut off for "
-    "load that contracts meet: a lab short of cash bids for its last training, not for its users",
-)
 def test_a_lab_short_of_cash_bids_for_its_unserved_users_first():
     lab = DUOPOLY.labs["Lab A"].model_copy(
         update={"cash_usd": 1e7, "training_funding_share": 0.0, "training_revenue_share": 0.3}
@@ -295,9 +290,9 @@ def test_a_lab_short_of_cash_bids_for_its_unserved_users_first():
         strategies={"Lab A": {"procurer": lambda view: None}},
     )
     market.step()
-    unmet = float(market.unmet_now()[0])
-    assert 0 < unmet < market.lab_views["Lab A"].load_h100e / 2
-    price, _ = market.spot_bids(0, unmet)[0]
+    gap, purse = float(market.gap_now()[0]), float(market.affordable_on_spot()[0])
+    assert 0 < purse < min(gap, market.lab_views["Lab A"].load_h100e / 2)
+    price, _ = market.spot_bids(0, gap, purse)[0]
     slope = DUOPOLY.demand.value_slope
     assert price >= float(market.spot_values[0, 0]) * (1 - slope / 2)
 

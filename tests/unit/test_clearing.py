@@ -78,13 +78,6 @@ def test_clearing_is_feasible_and_never_better_than_the_optimum(gains, sizes):
     assert gained <= efficient(asked) + 1e-6
 
 
-PARALLEL = (
-    "clearing.ascend: lots that rank the columns alike always choose the same column, so a column is "
-    "over-demanded at every price and premia rise until the lots are left with nothing"
-)
-
-
-@pytest.mark.xfail(strict=True, reason=PARALLEL)
 def test_unit_demand_ends_within_lots_times_step_of_the_optimum():
     """Row A4 for two lots that are alike: 2.5 + 2.5 + 1.0."""
     asked = bids([[0.0, 0.0, 2.5], [1.0, 2.5, 3.0], [1.0, 2.5, 3.0]], [1.0] * 3, [1.0] * 3)
@@ -94,7 +87,6 @@ def test_unit_demand_ends_within_lots_times_step_of_the_optimum():
     assert gained >= 6.0 - 3 * STEP
 
 
-@pytest.mark.xfail(strict=True, reason=PARALLEL)
 def test_alike_lots_with_room_for_all_pay_only_what_makes_them_part():
     """A premium of 0.5 on the better column leaves both lots content."""
     _, premium = ascend(bids([[3.0, 2.5], [3.0, 2.5]], [1.0, 1.0], [1.0, 1.0]), STEP)

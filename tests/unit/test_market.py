@@ -76,10 +76,6 @@ def test_months_after_the_end_are_not_recorded():
     assert len(market.recorder.values["price_new"]) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="market._wake goes on after the last month: dates between ticks still happen",
-)
 def test_nothing_happens_after_the_end():
     market = Market(DUOPOLY.model_copy(update={"months": 2}), rng=1)
     market.run_until(2)

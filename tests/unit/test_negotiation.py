@@ -122,11 +122,6 @@ def test_a_lab_left_out_raises_the_price_to_what_it_would_pay():
     assert found.reasons == ("", "outbid")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="clearing.ascend drives premia of lots that rank columns alike to their whole surplus, "
-    "and W (bar-1) takes that premium for the offer of an excluded lab",
-)
 def test_labs_that_are_all_served_share_the_surplus():
     """Two alike labs and two clouds with room for both: nobody is excluded, so W binds nobody."""
     deals = concluded(table([request(0), request(1)], [1.0, 1.5], [100.0, 100.0])).deals

@@ -106,11 +106,6 @@ def test_revenue_is_what_was_posted_for_compute(market: Market):
     assert last(market, "revenue_usd").tolist() == [cents / 100 for cents in month.values()]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="books._close_month clears month_postings at Served, so what is posted between ticks "
-    "(chips of a site that is powered mid-month) is in no month's capex_usd",
-)
 def test_capital_expenditure_adds_up_to_the_capital_of_the_books():
     market = Market(load_scenario("duopoly"), rng=1)
     market.run_until(12)
