@@ -8,6 +8,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
+EXACT = 1e-9
+"""Step to which columns count as equally good before any premium rises, USD per H100e-hour."""
 DUST = 1e-9
 """Share of a bid or an offer below which what is left of it is rounding."""
 TRANCHES = 4
@@ -81,7 +83,7 @@ def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
     # a penalty below the price step cannot split a purchase
     pieces = TRANCHES if float(bids.dependence.max(initial=0.0)) > increment else 1
     premium = np.zeros(len(bids.room))
-    taken = demanded(bids, premium, increment, pieces)
+    taken = demanded(bids, premium, EXACT, pieces)
     if not _over(bids, taken).any():
         return taken, premium
     base = bids.surplus - bids.dependence[:, None] * bids.exposure

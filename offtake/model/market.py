@@ -872,7 +872,6 @@ class Market(mesa.Model):
         assert served is not None
         inference = inference_value(served.price_usd, self.hours(self.month))
         shares = served.users_million / self.adopters_million
-        self.posted_from = 0
         self.spot_values = np.stack([inference, self.training_values(shares)])
 
     def spot_bids(self, lab: int, gap: float, most: float = math.inf) -> list[tuple[float, float]]:

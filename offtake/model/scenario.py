@@ -128,7 +128,7 @@ class Negotiation(Part):
     """Prepayments on the menu, share of the nominal contract value of the first year."""
     smallest_mw: NonNegative = 0.5
     """Least size of a contract, MW of IT load; smaller remainders wait for the next tender."""
-    increment_usd_per_h100e_hour: Positive = 0.02
+    increment_usd_per_h100e_hour: Positive = 0.01
     """Smallest price step of the ascending clearing (bar-3)."""
     termination_months: NonNegative = 600.0
     """Fee for leaving a contract signed in the run, months of the take-or-pay bill, at most what is left."""
