@@ -207,7 +207,7 @@ def _columns(market: Market, clouds: tuple[str, ...]) -> list[int]:
 
 PATTERNS = (
     Pattern(key="P2", what="p90/p10, one chip", read=dispersion_one_chip, low=1.5, high=5),
-    Pattern(key="P2", what="p90/p10, all chips", read=dispersion_all_chips, low=1.5, high=5),
+    Pattern(key="P2", what="p90/p10, all chips", read=dispersion_all_chips),
     Pattern(
         key="P4",
         what="hazards fall with the stage",

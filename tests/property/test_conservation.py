@@ -103,7 +103,8 @@ def committed_from_scratch(market: Market) -> np.ndarray:
     terms = [
         (fact, float(books.contracts.end[row])) for row, fact in enumerate(books.contracts.facts)
     ]
-    terms += [(notice.contract, notice.contract.end) for notice in books.notices.values()]
+    escrow = [c for n in books.notices.values() for c in (n.contract, n.match) if c is not None]
+    terms += [(contract, contract.end) for contract in escrow]
     total = np.zeros_like(books.committed_kw)
     for contract, end in terms:
         first, steps = int(np.floor(contract.start)), max(contract.ramp.months, 1)

@@ -29,17 +29,17 @@ def bids(
 
 def test_a_lot_takes_its_best_column_first():
     asked = bids([[2.0, 3.0]], [10.0], [10.0, 6.0])
-    assert demanded(asked, np.zeros(2), 1).tolist() == [[4.0, 6.0]]
+    assert demanded(asked, np.zeros(2), STEP, 1).tolist() == [[4.0, 6.0]]
 
 
 def test_a_lot_takes_nothing_that_costs_more_than_it_is_worth():
     asked = bids([[2.0, -np.inf]], [10.0], [10.0, 10.0])
-    assert demanded(asked, np.array([2.5, 0.0]), 1).tolist() == [[0.0, 0.0]]
+    assert demanded(asked, np.array([2.5, 0.0]), STEP, 1).tolist() == [[0.0, 0.0]]
 
 
 def test_dependence_splits_a_purchase_between_equals():
     asked = bids([[2.0, 2.0]], [8.0], [8.0, 8.0], psi=0.5)
-    assert demanded(asked, np.zeros(2), 4).tolist() == [[4.0, 4.0]]
+    assert demanded(asked, np.zeros(2), STEP, 4).tolist() == [[4.0, 4.0]]
 
 
 def test_without_scarcity_nobody_pays_a_premium():

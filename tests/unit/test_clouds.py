@@ -70,6 +70,7 @@ def with_site(one: Site, *, demand: float, price: float = 2.0, free: bool = True
         remaining_usd=18_000.0,
         running_usd_per_hour=0.3,
         fee_usd=0.0,
+        outdated=False,
     )
     return replace(
         VIEW,

@@ -120,7 +120,9 @@ def test_each_lab_starts_with_the_compute_that_it_needs(name):
 def test_the_first_training_budget_pays_for_the_training_that_goes_on(name):
     market = Market(load_scenario(name), rng=1)
     market.step()
-    need = market.books.served.training_need_h100e
+    served = market.books.served
+    assert served is not None
+    need = served.training_need_h100e
     for lab, wanted in zip(market.setup.labs, need.tolist(), strict=True):
         given = market.setup.scenario.labs[lab].training_h100e
         assert wanted == pytest.approx(given, rel=0.12), lab
