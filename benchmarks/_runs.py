@@ -59,11 +59,13 @@ def each_seed(reading: Reading, seeds: int, read: Callable[[Market], Numbers]) -
     return [Job(reading=reading, seed=seed, read=read) for seed in range(1, seeds + 1)]
 
 
-def run_all(jobs: Iterable[Job], workers: int) -> list[Numbers]:
+def run_all(
+    jobs: Iterable[Job], workers: int, act: Callable[[Job], Numbers] | None = None
+) -> list[Numbers]:
     """Make all runs and return what was read from each, in the order of the jobs."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
-        return list(pool.map(play, jobs))
+        return list(pool.map(act or play, jobs))
 
 
 def play(job: Job) -> Numbers:

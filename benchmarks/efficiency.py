@@ -4,10 +4,22 @@ Every month the same lots, columns and eligibility are given to a linear program
 halves the price step of the clearing: results must not hang on it.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
-from _runs import BASELINE, Numbers, dependence, each_seed, estimate, options, run_all, say, series
+from _runs import (
+    BASELINE,
+    Job,
+    Numbers,
+    dependence,
+    each_seed,
+    estimate,
+    options,
+    run_all,
+    say,
+    series,
+)
 
 from offtake.model.market import Market
 from offtake.model.reading import read
@@ -30,26 +42,41 @@ def main() -> None:
 def say_efficiency(seeds: int, workers: int) -> None:
     """Print the distribution of monthly efficiency over some seeds."""
     reading = read(BASELINE, overrides=[EVERY_MONTH])
-    runs = run_all(each_seed(reading, seeds, monthly), workers)
-    values = np.array([v for numbers in runs for v in numbers.values()])
+    runs = run_all(each_seed(reading, seeds, outcome), workers, rounds)
+    found = np.array([gains for numbers in runs for gains in _by_month(numbers)])
+    surplus, optimum = found.T
+    share = surplus / optimum
+    poor = share < GOOD
     say(
         "efficiency",
         [reading],
         runs=seeds,
-        months_with_tenders=len(values),
-        median=float(np.median(values)),
-        mean=float(values.mean()),
-        fifth_percentile=float(np.quantile(values, 0.05)),
-        minimum=float(values.min()),
-        share_of_months_below_0_9=float((values < GOOD).mean()),
-        median_by_seed={str(s): float(np.median(list(n.values()))) for s, n in enumerate(runs, 1)},
+        months_with_gains=len(share),
+        median=float(np.median(share)),
+        mean=float(share.mean()),
+        fifth_percentile=float(np.quantile(share, 0.05)),
+        minimum=float(share.min()),
+        all_surplus_over_all_optimum=float(surplus.sum() / optimum.sum()),
+        share_of_months_below_0_9=float(poor.mean()),
+        their_share_of_all_optimum=float(optimum[poor].sum() / optimum.sum()),
     )
 
 
-def monthly(market: Market) -> Numbers:
-    """Return the efficiency of each month that had a tender and something to gain."""
-    values = series(market, "efficiency").ravel()
-    return {str(month): float(v) for month, v in enumerate(values) if np.isfinite(v)}
+def rounds(job: Job) -> Numbers:
+    """Return surplus and optimum of each month whose negotiation had something to gain, USD an hour."""
+    market = Market(job.reading.scenario, rng=job.seed, check=False)
+    found = {}
+    for month in range(job.reading.scenario.months):
+        market.step()
+        talks = market.round
+        if talks is not None and talks.optimum > 0:
+            found |= {f"surplus {month}": talks.surplus, f"optimum {month}": talks.optimum}
+    return found
+
+
+def _by_month(numbers: Numbers) -> Iterator[tuple[float, float]]:
+    amounts = iter(numbers.values())
+    return zip(amounts, amounts, strict=True)
 
 
 def say_step(pairs: int, workers: int) -> None:
