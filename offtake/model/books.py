@@ -277,11 +277,6 @@ class Books:
 
     # Questions about the present
 
-    @property
-    def claims_net_to_zero(self) -> bool:
-        """Whether every claim has its holder and its issuer on the books."""
-        return all(h in self.deposits and i in self.deposits for h, i, _, _ in self.claims)
-
     def held(self, holder: str, kind: str | None = None) -> int:
         """Return what others owe `holder`, in cents."""
         return sum(

@@ -49,7 +49,7 @@ from offtake.model.events import (
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES, funding_draw_usd, new_site
 from offtake.model.months import HOURS_PER_MONTH, month_of
-from offtake.model.negotiation import Deal, Round, Table
+from offtake.model.negotiation import SWITCHING_MONTHS, Deal, Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
     calibrated,
@@ -82,8 +82,6 @@ LEAST_PRICE = 1e-6
 """Spot price below which compute is free, USD per H100e-hour."""
 SPOT_CASH = 0.1
 """Share of its cash that a lab spends on spot compute in a month at most."""
-SWITCHING_MONTHS = 36
-"""Months over which a lab spreads the cost of moving to a new cloud."""
 AT_HOME = 0.05
 """Share of a lab's compute from which it counts as settled on a cloud."""
 INVESTING_SHARE = 0.25

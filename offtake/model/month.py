@@ -39,6 +39,7 @@ from offtake.model.events import (
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import (
     PATIENT,
+    SWITCHING_MONTHS,
     Request,
     Supplier,
     deterred,
@@ -81,10 +82,10 @@ from offtake.model.view import (
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
-SPOT_BLOCKS = 4
-"""Steps in which a lab's value curve is bid in the call auction."""
 LEAST_STOCK = 1e-6
 """Training stock below which a lab's quality does not fall further, H100e-months."""
+DELAY_MONTHS = 3.0
+"""Months by which a late site is promised anew."""
 PRICE_MEMORY = 0.85
 """Weight of the past in the public index of contract prices, by month with signatures."""
 OPERATING = frozenset(
@@ -485,10 +486,6 @@ def _renew_promises(market: "Market") -> None:
             )
 
 
-DELAY_MONTHS = 3.0
-"""Months by which a late site is promised anew."""
-
-
 def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
     books, rules = market.books, market.setup.scenario.building
     cause = f"proposal:{type(plan).__name__} by {cloud}"
@@ -700,10 +697,6 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
         )
         for lot in tender.lots
     ]
-
-
-SWITCHING_MONTHS = 36
-"""Months over which a lab spreads the cost of moving to a new cloud."""
 
 
 def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:

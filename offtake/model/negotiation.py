@@ -19,6 +19,8 @@ from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
 
+SWITCHING_MONTHS = 36
+"""Months over which a lab spreads the cost of moving to a new cloud."""
 PATIENT = 0.5
 """Bargaining power a lab expects in a renegotiation (pro-5)."""
 

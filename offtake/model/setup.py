@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offtake.model.chance import stream
+from offtake.model.clauses import DistributionExclusivity
 from offtake.model.contracts import Pool
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
 from offtake.model.pricing import betas
@@ -115,7 +116,7 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         + LONGEST_ROOM,
         rules=_rules(scenario),
         hours_per_user=np.array([scenario.labs[n].compute_h100e_hours_per_user for n in labs]),
-        reach=np.array([_reach(scenario, n) for n in labs]),
+        reach=np.array([math.prod(c.reach for c in distribution(scenario, n)) for n in labs]),
         usage_path=_usage_path(scenario, seed),
         price_sensitivity=scenario.demand.price_sensitivity_per_usd
         * np.exp(-scenario.demand.willingness_growth_per_month * maturing(scenario)),
@@ -179,8 +180,13 @@ def _rules(scenario: Scenario) -> Rules:
     )
 
 
-def _reach(scenario: Scenario, lab: str) -> float:
-    return math.prod(a.reach for _, a in sorted(scenario.agreements.items()) if a.lab == lab)
+def distribution(scenario: Scenario, lab: str) -> tuple[DistributionExclusivity, ...]:
+    """Return the clauses that bind a lab's service to somebody's channel."""
+    return tuple(
+        DistributionExclusivity(lab=lab, holder=given.cloud, reach=given.reach)
+        for _, given in sorted(scenario.agreements.items())
+        if given.lab == lab and given.reach < 1
+    )
 
 
 def _usage_path(scenario: Scenario, seed: int) -> np.ndarray:
