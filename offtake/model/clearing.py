@@ -62,12 +62,27 @@ def demanded(bids: Bids, premium: np.ndarray, increment: float, pieces: int) -> 
     net = (bids.surplus - premium)[:, :, None] - bids.dependence[:, None, None] * reached
     net = net.reshape(lots, columns * pieces)
     sizes = np.where(net >= -1e-12, np.repeat(size, pieces, axis=1), 0.0)
-    level = np.round(net / increment)
-    better = (level[:, None, :] > level[:, :, None]) @ sizes[:, :, None]
-    alike = (level[:, None, :] == level[:, :, None]) @ sizes[:, :, None]
-    part = (bids.wanted[:, None] - better[:, :, 0]) / np.maximum(alike[:, :, 0], 1e-300)
-    taken = sizes * np.clip(part, 0.0, 1.0)
+    part = _filled(np.round(net / increment), sizes, bids.wanted)
+    taken = sizes * part
     return taken.reshape(lots, columns, pieces).sum(axis=2)
+
+
+def _filled(level: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return by lot and column the part that is filled: the highest level first, a level evenly."""
+    order = np.argsort(-level, axis=1, kind="stable")
+    rows = np.arange(len(level))[:, None]
+    ranked, size = level[rows, order], sizes[rows, order]
+    upto = np.cumsum(size, axis=1)
+    first = np.ones(level.shape, dtype=bool)
+    first[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    last = np.ones(level.shape, dtype=bool)
+    last[:, :-1] = first[:, 1:]
+    before = np.maximum.accumulate(np.where(first, upto - size, 0.0), axis=1)
+    after = np.minimum.accumulate(np.where(last, upto, np.inf)[:, ::-1], axis=1)[:, ::-1]
+    part = np.clip((wanted[:, None] - before) / np.maximum(after - before, 1e-300), 0.0, 1.0)
+    result = np.empty_like(part)
+    result[rows, order] = part
+    return result
 
 
 def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
