@@ -276,7 +276,9 @@ def _price(
     price = np.where(within, match.floor, price)
     lo = np.where(within, match.floor, lo)
     hi = np.where(within, match.ceiling, hi)
-    lo, hi = np.minimum(lo, hi), np.maximum(lo, hi)  # clearing settles near-ties: bounds may cross
+    # A lot that needs several columns may be given a worse one than it could outbid for, so the bounds
+    # can cross; the limits kept for I7 are then the crossed pair (design, "Outside options").
+    lo, hi = np.minimum(lo, hi), np.maximum(lo, hi)
     price = np.clip(price, lo, hi)
     floors = len(rules.floors)
     deals = {}
