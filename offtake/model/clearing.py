@@ -12,6 +12,10 @@ EXACT = 1e-9
 """Step to which columns count as equally good before any premium rises, USD per H100e-hour."""
 DUST = 1e-9
 """Share of a bid or an offer below which what is left of it is rounding."""
+WHOLE = 1 - 1e-6
+"""Share of a piece from which it counts as taken in full."""
+CLEARING_STEPS = 4
+"""Increments within which clearing is exact: two for who gets what, two for what that leaves."""
 TRANCHES = 4
 """Pieces in which a purchase meets the rising penalty of dependence (pro-5)."""
 
@@ -48,27 +52,79 @@ class Bids:
     scale: np.ndarray
 
 
-def demanded(bids: Bids, premium: np.ndarray, increment: float, pieces: int) -> np.ndarray:
-    """Return what each lot takes of each column at the columns' price premia, H100e.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """Who gets what, and at what premium over the sellers' floors.
 
-    Each lot fills its best columns first, and spreads evenly over columns that are equally good to the
-    increment: lots that are alike then part instead of chasing one another. The penalty of dependence
-    rises piece by piece: ``max sum (v - p) x - (psi / 2) sum (X + x)^2 / Xbar`` (pro-5).
+    Attributes
+    ----------
+    taken
+        H100e by lot and column.
+    premium
+        USD per H100e-hour, by column.
+    held
+        Gain of each lot on the last unit it has of a column, after premium and penalty of dependence;
+        plus infinity where it has none.
+    open
+        Gain of each lot on the next unit of a column; minus infinity where it has all it can use.
     """
+
+    taken: np.ndarray
+    premium: np.ndarray
+    held: np.ndarray
+    open: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pieces:
+    """Columns cut into the pieces in which the penalty of dependence rises: arrays (lots, pieces)."""
+
+    base: np.ndarray
+    """Joint surplus less penalty, USD per H100e-hour."""
+    size: np.ndarray
+    """H100e."""
+    column: np.ndarray
+    wanted: np.ndarray
+    room: np.ndarray
+
+    def by_column(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(self.wanted), len(self.room), -1)
+
+
+def _cut(bids: Bids, pieces: int) -> _Pieces:
+    """Return the pieces of ``max sum (v - p) x - (psi / 2) sum (X + x)^2 / Xbar`` (pro-5)."""
     lots, columns = bids.surplus.shape
     size = np.minimum(bids.limit, bids.wanted[:, None]) / pieces
     middle = (np.arange(pieces) + 0.5)[None, None, :]
     reached = bids.exposure[:, :, None] + middle * (size / bids.scale[:, None])[:, :, None]
-    net = (bids.surplus - premium)[:, :, None] - bids.dependence[:, None, None] * reached
-    net = net.reshape(lots, columns * pieces)
-    sizes = np.where(net >= -1e-12, np.repeat(size, pieces, axis=1), 0.0)
-    part = _filled(np.round(net / increment), sizes, bids.wanted)
-    taken = sizes * part
-    return taken.reshape(lots, columns, pieces).sum(axis=2)
+    base = bids.surplus[:, :, None] - bids.dependence[:, None, None] * reached
+    return _Pieces(
+        base=base.reshape(lots, columns * pieces),
+        size=np.repeat(size, pieces, axis=1),
+        column=np.repeat(np.arange(columns), pieces),
+        wanted=bids.wanted,
+        room=bids.room,
+    )
+
+
+def demanded(bids: Bids, premium: np.ndarray, increment: float, pieces: int) -> np.ndarray:
+    """Return what each lot takes of each column at the columns' price premia, H100e.
+
+    Each lot fills its best columns first, and spreads evenly over columns that are equally good to the
+    increment: lots that are alike then part instead of chasing one another.
+    """
+    cut = _cut(bids, pieces)
+    return cut.by_column(_chosen(cut, premium, increment)).sum(axis=2)
+
+
+def _chosen(cut: _Pieces, premium: np.ndarray, increment: float) -> np.ndarray:
+    net = cut.base - premium[cut.column]
+    sizes = np.where(net >= -1e-12, cut.size, 0.0)
+    return sizes * _filled(np.round(net / increment), sizes, cut.wanted)
 
 
 def _filled(level: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return by lot and column the part that is filled: the highest level first, a level evenly."""
+    """Return by lot and piece the part that is filled: the highest level first, a level evenly."""
     order = np.argsort(-level, axis=1, kind="stable")
     rows = np.arange(len(level))[:, None]
     ranked, size = level[rows, order], sizes[rows, order]
@@ -85,76 +141,98 @@ def _filled(level: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> np.ndar
     return result
 
 
-def ascend(bids: Bids, increment: float) -> tuple[np.ndarray, np.ndarray]:
-    """Clear all lots and columns at once; return H100e by lot and column, and the columns' premia.
+def ascend(bids: Bids, increment: float) -> Allocation:
+    """Clear all lots and columns at once.
 
     Notes
     -----
     Over-demanded columns raise their premium, losers choose again (Crawford and Knoer 1981; Kelso and
     Crawford 1982). A rise is one increment, or as many at once as change nobody's choice. Where lots
     are within two increments of indifference, who gets what is settled for the largest joint surplus.
-    No participant moves first.
+    No lot ends with a column on which it gains less than on one it could have had, but for
+    `CLEARING_STEPS` increments. No participant moves first.
     """
     # a penalty below the price step cannot split a purchase
-    pieces = TRANCHES if float(bids.dependence.max(initial=0.0)) > increment else 1
+    split = float(bids.dependence.max(initial=0.0)) > increment
+    cut = _cut(bids, TRANCHES if split else 1)
     premium = np.zeros(len(bids.room))
-    taken = demanded(bids, premium, EXACT, pieces)
-    if not _over(bids, taken).any():
-        return taken, premium
-    base = bids.surplus - bids.dependence[:, None] * bids.exposure
-    while (over := _over(bids, taken)).any():
-        premium[over] += _rise(base - premium, taken, over, increment)
-        taken = demanded(bids, premium, increment, pieces)
-    return _settle(bids, base - premium, premium, 2 * increment), premium
+    taken = _chosen(cut, premium, EXACT)
+    over = _over(cut, taken)
+    if over.any():
+        while over.any():
+            premium[over] += _rise(cut, premium, taken, over, increment)
+            taken = _chosen(cut, premium, increment)
+            over = _over(cut, taken)
+        taken = _settle(cut, premium, taken, 2 * increment)
+    return _allocation(cut, premium, taken)
 
 
-def _over(bids: Bids, taken: np.ndarray) -> np.ndarray:
-    return taken.sum(axis=0) > bids.room * (1 + 1e-9) + 1e-9
+def _over(cut: _Pieces, taken: np.ndarray) -> np.ndarray:
+    total = cut.by_column(taken).sum(axis=(0, 2))
+    return total > cut.room * (1 + 1e-9) + 1e-9
 
 
-def _rise(net: np.ndarray, taken: np.ndarray, over: np.ndarray, increment: float) -> float:
-    """Return the rise, in whole increments, up to where the first lot prefers another column."""
-    other = np.where(over, -np.inf, net).max(axis=1, initial=-np.inf)
-    margin = np.where((taken > 1e-9) & over, net - np.maximum(other, 0.0)[:, None], np.inf)
+def _rise(
+    cut: _Pieces, premium: np.ndarray, taken: np.ndarray, over: np.ndarray, increment: float
+) -> float:
+    """Return the rise, in whole increments, up to where the first lot prefers what it does not have."""
+    net = cut.base - premium[cut.column]
+    contested = over[cut.column]
+    open_ = ~contested & (taken < cut.size * WHOLE)
+    other = np.where(open_, net, -np.inf).max(axis=1, initial=-np.inf)
+    margin = np.where((taken > 1e-9) & contested, net - np.maximum(other, 0.0)[:, None], np.inf)
     return max(math.floor(float(margin.min()) / increment), 1) * increment
 
 
-def _settle(bids: Bids, net: np.ndarray, premium: np.ndarray, tolerance: float) -> np.ndarray:
+def _settle(cut: _Pieces, premium: np.ndarray, taken: np.ndarray, tolerance: float) -> np.ndarray:
     """Return the allocation with the largest surplus among choices within `tolerance` of the best.
 
-    A lot may use a column iff it loses no more than the tolerance against its best one; columns with a
-    premium are filled first because somebody was refused there.
+    A lot may use a piece iff it loses no more than the tolerance against the last one that it needs,
+    and keeps what it took of pieces better than that: nobody could outbid it there.
     """
-    lots, columns = net.shape
-    reach = np.minimum(bids.limit, bids.wanted[:, None])
-    kth = _worst_choice(net, reach, bids.wanted)
-    pairs = np.flatnonzero(((net >= kth[:, None] - tolerance) & (net >= -tolerance)).ravel())
-    lot, column = np.divmod(pairs, columns)
+    net = cut.base - premium[cut.column]
+    lots, pieces = net.shape
+    needed = _last_needed(net, cut.size, cut.wanted)[:, None]
+    pairs = np.flatnonzero(((net >= needed - tolerance) & (net >= -tolerance)).ravel())
+    lot, piece = np.divmod(pairs, pieces)
+    kept = np.where(net > needed + tolerance, taken * (1 - 2 * DUST), 0.0)
     ones = np.ones(len(pairs))
     at = np.arange(len(pairs))
     matrix = csr_array(
-        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])),
-        shape=(lots + columns, len(at)),
+        (np.r_[ones, ones], (np.r_[lot, lots + cut.column[piece]], np.r_[at, at])),
+        shape=(lots + len(cut.room), len(at)),
     )
     solution = linprog(
-        -np.maximum((net + premium).ravel()[pairs], 0.0),
+        -np.maximum(cut.base.ravel()[pairs], 0.0),
         A_ub=matrix,
-        b_ub=np.r_[bids.wanted, bids.room],
-        bounds=np.c_[np.zeros(len(pairs)), reach.ravel()[pairs]],
+        b_ub=np.r_[cut.wanted, cut.room],
+        bounds=np.c_[kept.ravel()[pairs], cut.size.ravel()[pairs]],
         method="highs",
     )
-    taken = np.zeros(lots * columns)
-    taken[pairs] = np.maximum(solution.x, 0.0)
-    return taken.reshape(lots, columns)
+    settled = np.zeros(lots * pieces)
+    settled[pairs] = np.maximum(solution.x, 0.0)
+    return settled.reshape(lots, pieces)
 
 
-def _worst_choice(net: np.ndarray, reach: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the net surplus of the last column each lot needs to fill its want, at least 0."""
+def _last_needed(net: np.ndarray, size: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the gain on the last piece each lot needs to fill its want, at least 0."""
     order = np.argsort(-net, axis=1, kind="stable")
-    filled = np.cumsum(np.take_along_axis(reach, order, axis=1), axis=1)
+    filled = np.cumsum(np.take_along_axis(size, order, axis=1), axis=1)
     last = np.minimum((filled < wanted[:, None] - 1e-9).sum(axis=1), net.shape[1] - 1)
     ranked = np.take_along_axis(net, order, axis=1)
     return np.maximum(ranked[np.arange(len(net)), last], 0.0)
+
+
+def _allocation(cut: _Pieces, premium: np.ndarray, taken: np.ndarray) -> Allocation:
+    net = cut.base - premium[cut.column]
+    held = np.where(taken > 1e-9, net, np.inf)
+    unfilled = np.where(taken < cut.size * WHOLE, net, -np.inf)
+    return Allocation(
+        taken=cut.by_column(taken).sum(axis=2),
+        premium=premium,
+        held=cut.by_column(held).min(axis=2),
+        open=cut.by_column(unfilled).max(axis=2),
+    )
 
 
 def call_auction(

@@ -43,6 +43,8 @@ class Contract:
     """Seller's recorded reservation price (I6)."""
     limits: tuple[float, float] | None = None
     """Bounds that the outside options set to the price (bar-1, I7)."""
+    slack: float = 0.0
+    """What clearing in increments may miss those bounds by, USD per H100e-hour."""
 
     @property
     def seller(self) -> str:

@@ -118,8 +118,11 @@ def _contracts(market: "Market") -> Iterator[str]:
         if not contract.floor - slack <= price <= contract.ceiling + slack:
             yield f"I6 {contract.name} at {price} is outside [{contract.floor}, {contract.ceiling}]"
         lo, hi = contract.limits
+        slack += contract.slack
         if not lo - slack <= price <= hi + slack:
             yield f"I7 {contract.name} at {price} is outside [{lo}, {hi}]"
+        if lo > hi + slack:
+            yield f"I7 {contract.name} has outside options that leave no price: {lo} above {hi}"
         if books.forbids(contract.buyer, contract.seller, contract.signed) is not None:
             yield f"I5 {contract.name} breaks an exclusivity in force"
         lab, cloud = books.lab_index[contract.buyer], books.cloud_index[contract.seller]

@@ -617,6 +617,7 @@ class Market(mesa.Model):
             ceiling=deal.ceiling,
             floor=deal.reservation,
             limits=deal.limits,
+            slack=deal.slack,
         )
         return replace(contract, prepayment=Prepayment(amount_cents=self._prepayment(contract)))
 

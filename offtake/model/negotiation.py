@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from offtake.model.bargaining import Bargainer, Match
-from offtake.model.clearing import Bids, ascend
+from offtake.model.clearing import CLEARING_STEPS, Allocation, Bids, ascend
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
@@ -68,6 +68,7 @@ class Deal:
     ceiling: float
     reservation: float
     limits: tuple[float, float]
+    slack: float
     affiliate: bool
 
 
@@ -223,9 +224,9 @@ def negotiate(
         scale=np.array([max(r.need_h100e, 1.0) for r in table.requests]),
     )
     increment = rules.negotiation.increment_usd_per_h100e_hour
-    taken, premium = ascend(bids, increment)
+    cleared = ascend(bids, increment)
     optimum = efficient(bids) if benchmark else math.nan
-    deals = _price(rules, table, suppliers, affiliates, bargainer, bids, taken, premium, labs)
+    deals = _price(rules, table, suppliers, affiliates, bargainer, bids, cleared, labs)
     served = np.zeros(len(table.requests))
     gained = 0.0
     for (i, j), deal in deals.items():
@@ -252,22 +253,20 @@ def _price(
     affiliates: np.ndarray,
     bargainer: Bargainer,
     bids: Bids,
-    taken: np.ndarray,
-    premium: np.ndarray,
+    cleared: Allocation,
     labs: np.ndarray,
 ) -> dict[tuple[int, int], Deal]:
     lots, columns = np.nonzero(
-        _kilowatts(taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1)
+        _kilowatts(cleared.taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1)
     )
     if not len(lots):
         return {}
-    net = bids.surplus - premium
     patience = {s.index: s.impatience for s in suppliers}
     match = Match(
         ceiling=table.value[lots, columns],
         floor=table.cost[lots, columns],
-        excluded=_replacement(bids, table, taken, net, premium)[lots, columns],
-        alternative=_elsewhere(bids, table.cloud, taken, net)[lots, columns],
+        excluded=_replacement(bids, table, cleared)[lots, columns],
+        alternative=_elsewhere(bids, table.cloud, cleared)[lots, columns],
         lab_impatience=np.array([table.requests[i].impatience for i in lots.tolist()]),
         cloud_impatience=np.array([patience[int(c)] for c in table.cloud[columns]]),
     )
@@ -276,10 +275,10 @@ def _price(
     price = np.where(within, match.floor, price)
     lo = np.where(within, match.floor, lo)
     hi = np.where(within, match.ceiling, hi)
-    # A lot that needs several columns may be given a worse one than it could outbid for, so the bounds
-    # can cross; the limits kept for I7 are then the crossed pair (design, "Outside options").
-    lo, hi = np.minimum(lo, hi), np.maximum(lo, hi)
-    price = np.clip(price, lo, hi)
+    # Clearing is exact to some increments only: bounds that cross leave a price between them.
+    price = np.where(lo <= hi, np.clip(price, lo, hi), (lo + hi) / 2)
+    price = np.clip(price, match.floor, match.ceiling)
+    slack = CLEARING_STEPS * rules.negotiation.increment_usd_per_h100e_hour
     floors = len(rules.floors)
     deals = {}
     for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
@@ -294,7 +293,7 @@ def _price(
             request=request,
             column=table.columns[j],
             cloud=int(table.cloud[j]),
-            capacity_kw=int(_kilowatts(taken[i, j], table.theta[j])),
+            capacity_kw=int(_kilowatts(cleared.taken[i, j], table.theta[j])),
             term_months=int(months),
             floor_share=share,
             price=float(price[k]) * scale,
@@ -302,6 +301,7 @@ def _price(
             ceiling=float(match.ceiling[k]) * scale,
             reservation=float(match.floor[k]) * scale,
             limits=(float(lo[k]) * scale, float(hi[k]) * scale),
+            slack=slack * scale,
             affiliate=bool(within[k]),
         )
     return deals
@@ -312,39 +312,39 @@ def _kilowatts(h100e: np.ndarray, theta: np.ndarray) -> np.ndarray:
     return np.floor(h100e / theta + 1e-3)
 
 
-def _elsewhere(bids: Bids, cloud: np.ndarray, taken: np.ndarray, net: np.ndarray) -> np.ndarray:
+def _elsewhere(bids: Bids, cloud: np.ndarray, cleared: Allocation) -> np.ndarray:
     """Return by lot and column the largest gain the lot could have from another cloud.
 
     At a cloud with spare capacity that is the whole joint surplus (bar-1); at a full one, what is left
     after paying the premium that others pay there. What the lot takes in full already is no threat.
+    What depending on a cloud costs is counted on both sides (pro-5).
     """
-    open_net = np.where(taken < bids.limit * (1 - 1e-9), net, -np.inf)
-    result = np.full(net.shape, -np.inf)
+    gain = bids.surplus - cleared.premium
+    penalty = np.where(np.isfinite(cleared.held), gain - cleared.held, 0.0)
+    result = np.full(gain.shape, -np.inf)
     for index in np.unique(cloud):
-        others = open_net[:, cloud != index]
+        others = cleared.open[:, cloud != index]
         if others.shape[1]:
             result[:, cloud == index] = others.max(axis=1, keepdims=True)
-    return np.where(result > 0, result, -np.inf)
+    return np.where(result > 0, result + penalty, -np.inf)
 
 
-def _replacement(
-    bids: Bids, table: Table, taken: np.ndarray, net: np.ndarray, premium: np.ndarray
-) -> np.ndarray:
+def _replacement(bids: Bids, table: Table, cleared: Allocation) -> np.ndarray:
     """Return W by lot and column: what the best other lot would pay for a full column.
 
     It would pay up to where it gains as much as it does now, nothing if it was left out. The cost of
     serving it differs from the cost of serving the winner, so it is its surplus that counts. Clearing
     is exact to an increment, so W is held to the premium and to the winner's own value.
     """
-    unmet = bids.wanted - taken.sum(axis=1) > 0.01 * bids.wanted
-    held = np.where(taken > 1e-9, net, np.inf).min(axis=1)
+    unmet = bids.wanted - cleared.taken.sum(axis=1) > 0.01 * bids.wanted
+    held = cleared.held.min(axis=1)
     now = np.where(unmet | ~np.isfinite(held), 0.0, np.maximum(held, 0.0))
-    margin = bids.surplus - now[:, None]
-    result = np.full(net.shape, -np.inf)
+    margin = cleared.open + cleared.premium - now[:, None]
+    result = np.full(margin.shape, -np.inf)
     for i in range(len(now)):
         best = np.delete(margin, i, axis=0).max(axis=0, initial=-np.inf)
-        binds = (premium > 0) & (best > 0)
-        result[i] = np.where(binds, table.cost[i] + np.minimum(best, premium), -np.inf)
+        binds = (cleared.premium > 0) & (best > 0)
+        result[i] = np.where(binds, table.cost[i] + np.minimum(best, cleared.premium), -np.inf)
     return np.minimum(result, table.value)
 
 

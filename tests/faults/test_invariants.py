@@ -129,12 +129,18 @@ def sell_below_the_floor(market: Market) -> None:
 
 def price_below_the_outside_options(market: Market) -> None:
     price = market.books.contracts.facts[negotiated(market)].price_usd_per_h100e_hour
-    change_a_contract(market, limits=(price + 0.01, price + 0.02))
+    change_a_contract(market, limits=(price + 0.1, price + 0.2))
 
 
 def price_above_the_outside_options(market: Market) -> None:
     price = market.books.contracts.facts[negotiated(market)].price_usd_per_h100e_hour
-    change_a_contract(market, limits=(price - 0.02, price - 0.01))
+    change_a_contract(market, limits=(price - 0.2, price - 0.1))
+
+
+def outside_options_that_cross(market: Market) -> None:
+    contract = market.books.contracts.facts[negotiated(market)]
+    price = contract.price_usd_per_h100e_hour
+    change_a_contract(market, limits=(price + 1.5 * contract.slack, price - 0.5 * contract.slack))
 
 
 def deliver_less_than_nothing(market: Market) -> None:
@@ -208,6 +214,7 @@ CORRUPTIONS: list[tuple[str, Callable[[Market], None]]] = [
     ("I6", sell_below_the_floor),
     ("I7", price_below_the_outside_options),
     ("I7", price_above_the_outside_options),
+    ("I7", outside_options_that_cross),
     ("I8", deliver_less_than_nothing),
     ("I8", concentrate_beyond_monopoly),
     ("I9", leave_a_date_behind),

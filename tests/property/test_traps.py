@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from offtake.agents.labs import mean_value
+from offtake.model.clearing import CLEARING_STEPS
 from offtake.model.events import (
     Claim,
     Defaulted,
@@ -312,7 +313,7 @@ def test_spot_never_clears_above_the_highest_value_of_compute(scenario: Scenario
 
 
 class Watching:
-    """The default bargainer, with its bounds kept before they are widened to the price."""
+    """A bargainer whose bounds are kept."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -320,20 +321,39 @@ class Watching:
 
     def __call__(self, match: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         price, lo, hi = self.inner(match)
-        self.bounds.append((lo, np.maximum(hi, match.floor)))
+        self.bounds.append((lo, hi))
         return price, lo, hi
 
 
-def test_outside_options_leave_room_for_a_price():
-    market = Market(DUOPOLY, rng=1)
+def crossings(scenario: Scenario) -> np.ndarray:
+    """Return by match how far the lower bound of bar-1 lies above the upper one, in increments."""
+    market = Market(scenario, rng=1)
     watching = Watching(market.bargainer)
     market.bargainer = watching
-    market.run_until(24)
-    step = DUOPOLY.negotiation.increment_usd_per_h100e_hour
-    lo = np.concatenate([b[0] for b in watching.bounds])
-    hi = np.concatenate([b[1] for b in watching.bounds])
-    assert len(lo) > 20
-    assert (lo <= hi + 2 * step).all()
+    market.run_until(scenario.months)
+    gaps = [
+        (lo - hi) / scenario.negotiation.increment_usd_per_h100e_hour for lo, hi in watching.bounds
+    ]
+    return np.concatenate(gaps) if gaps else np.zeros(0)
+
+
+@pytest.mark.parametrize("name", ["duopoly", "stargate-2025", "exclusivity-kept", "no-softbank"])
+def test_outside_options_leave_room_for_a_price(name: str):
+    gaps = crossings(load_scenario(name))
+    assert len(gaps) > 20
+    assert gaps.max() <= 3
+
+
+@FEW
+@given(scenarios())
+def test_outside_options_leave_room_for_a_price_in_any_market(scenario: Scenario):
+    assert crossings(scenario).max(initial=0.0) <= CLEARING_STEPS
+
+
+def test_a_lot_keeps_a_column_that_nobody_could_outbid_it_for():
+    """Settling near-ties may not push a lot to a column it values far less (bar-1)."""
+    coarse = DUOPOLY.negotiation.model_copy(update={"increment_usd_per_h100e_hour": 0.05})
+    assert crossings(changed(DUOPOLY, negotiation=coarse)).max() <= CLEARING_STEPS
 
 
 def test_halving_the_price_step_moves_prices_little():

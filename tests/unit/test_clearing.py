@@ -43,19 +43,21 @@ def test_dependence_splits_a_purchase_between_equals():
 
 
 def test_without_scarcity_nobody_pays_a_premium():
-    taken, premium = ascend(bids([[2.0], [1.0]], [5.0, 5.0], [10.0]), STEP)
+    cleared = ascend(bids([[2.0], [1.0]], [5.0, 5.0], [10.0]), STEP)
+    taken, premium = cleared.taken, cleared.premium
     assert taken.tolist() == [[5.0], [5.0]]
     assert premium.tolist() == [0.0]
 
 
 def test_scarce_capacity_goes_to_whom_it_is_worth_most_at_the_losers_value():
-    taken, premium = ascend(bids([[2.0], [1.0]], [5.0, 5.0], [5.0]), STEP)
+    cleared = ascend(bids([[2.0], [1.0]], [5.0, 5.0], [5.0]), STEP)
+    taken, premium = cleared.taken, cleared.premium
     assert taken.tolist() == [[5.0], [0.0]]
     assert premium[0] == pytest.approx(1.0, abs=2 * STEP)
 
 
 def test_nothing_is_sold_twice_among_equals():
-    taken, _ = ascend(bids([[1.0], [1.0], [1.0]], [4.0, 4.0, 4.0], [6.0]), STEP)
+    taken = ascend(bids([[1.0], [1.0], [1.0]], [4.0, 4.0, 4.0], [6.0]), STEP).taken
     assert taken.sum() == pytest.approx(6.0)
     assert (taken >= 0).all()
 
@@ -69,7 +71,8 @@ GAINS = st.lists(
 @given(GAINS, st.lists(st.integers(1, 9), min_size=7, max_size=7))
 def test_clearing_is_feasible_and_never_better_than_the_optimum(gains, sizes):
     asked = bids(gains, [float(x) for x in sizes[: len(gains)]], [float(x) for x in sizes[4:]])
-    taken, premium = ascend(asked, STEP)
+    cleared = ascend(asked, STEP)
+    taken, premium = cleared.taken, cleared.premium
     assert (taken >= -1e-9).all()
     assert (taken.sum(axis=0) <= asked.room + 1e-6).all()
     assert (taken.sum(axis=1) <= asked.wanted + 1e-6).all()
@@ -81,7 +84,7 @@ def test_clearing_is_feasible_and_never_better_than_the_optimum(gains, sizes):
 def test_unit_demand_ends_within_lots_times_step_of_the_optimum():
     """Row A4 for two lots that are alike: 2.5 + 2.5 + 1.0."""
     asked = bids([[0.0, 0.0, 2.5], [1.0, 2.5, 3.0], [1.0, 2.5, 3.0]], [1.0] * 3, [1.0] * 3)
-    taken, _ = ascend(asked, STEP)
+    taken = ascend(asked, STEP).taken
     gained = float((taken * asked.surplus).sum())
     assert efficient(asked) == pytest.approx(6.0)
     assert gained >= 6.0 - 3 * STEP
@@ -89,18 +92,18 @@ def test_unit_demand_ends_within_lots_times_step_of_the_optimum():
 
 def test_alike_lots_with_room_for_all_pay_only_what_makes_them_part():
     """A premium of 0.5 on the better column leaves both lots content."""
-    _, premium = ascend(bids([[3.0, 2.5], [3.0, 2.5]], [1.0, 1.0], [1.0, 1.0]), STEP)
+    premium = ascend(bids([[3.0, 2.5], [3.0, 2.5]], [1.0, 1.0], [1.0, 1.0]), STEP).premium
     assert premium.tolist() == pytest.approx([0.5, 0.0], abs=3 * STEP)
 
 
 def test_the_order_of_lots_permutes_the_outcome():
     gains, wanted = [[3.0, 1.0], [2.5, 2.0], [1.0, 1.5]], [4.0, 5.0, 6.0]
-    first, _ = ascend(bids(gains, wanted, [5.0, 6.0]), STEP)
+    first = ascend(bids(gains, wanted, [5.0, 6.0]), STEP).taken
     for order in permutations(range(3)):
-        other, _ = ascend(
+        other = ascend(
             bids([gains[i] for i in order], [wanted[i] for i in order], [5.0, 6.0]), STEP
         )
-        np.testing.assert_allclose(other, first[list(order)], atol=1e-9)
+        np.testing.assert_allclose(other.taken, first[list(order)], atol=1e-9)
 
 
 def test_a_call_auction_without_bids_or_offers_trades_nothing():
