@@ -17,11 +17,8 @@ from offtake.model.chance import stream
 from offtake.model.clauses import Prepayment, TakeOrPay, Termination
 from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
 from offtake.model.demand import (
-    LEAST_TRAINED,
     budget_value,
     inference_value,
-    training_value,
-    worth_months,
 )
 from offtake.model.events import (
     Advanced,
@@ -49,7 +46,7 @@ from offtake.model.events import (
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES, funding_draw_usd, new_site
 from offtake.model.months import HOURS_PER_MONTH, month_of
-from offtake.model.negotiation import SWITCHING_MONTHS, Deal, Round, Table
+from offtake.model.negotiation import Deal, Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
     calibrated,
@@ -58,6 +55,7 @@ from offtake.model.opening import (
     opening,
     schedule_contract,
 )
+from offtake.model.pairs import promised_now_h100e
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.pricing import annuity
@@ -67,6 +65,7 @@ from offtake.model.scenario import Scenario
 from offtake.model.settlement import paid
 from offtake.model.setup import set_up
 from offtake.model.view import BuildOption, CloudView, LabView
+from offtake.model.worth import hours_asked, training_values
 
 ROLES = {
     "labs": "lab",
@@ -82,8 +81,6 @@ LEAST_PRICE = 1e-6
 """Spot price below which compute is free, USD per H100e-hour."""
 SPOT_CASH = 0.1
 """Share of its cash that a lab spends on spot compute in a month at most."""
-AT_HOME = 0.05
-"""Share of a lab's compute from which it counts as settled on a cloud."""
 INVESTING_SHARE = 0.25
 """Share of its cash that a lab or a cloud puts into a venture at most."""
 
@@ -742,89 +739,10 @@ class Market(mesa.Model):
         return self.books.served.adopters_share * self.setup.scenario.demand.potential_users_million
 
     @property
-    def training_efficiency(self) -> float:
-        """What an H100e-month of training yields against the start (dem-7)."""
-        growth = self.setup.scenario.demand.training_efficiency_growth_per_month
-        return math.exp(growth * self.month)
-
-    @property
     def contract_price(self) -> float:
         """Public index of contract prices, start price, USD per H100e-hour."""
         assert self.books.believed is not None
         return self.books.believed.contract_price
-
-    def hours(self, month: int) -> np.ndarray:
-        """Return H100e-hours that a user asks for in a month, by lab (dem-4)."""
-        path = self.setup.usage_path
-        factor = path[min(month, len(path) - 1)] * self.books.usage_factor
-        return self.setup.hours_per_user * (factor / self.books.efficiency_factor)
-
-    def training_values(self, shares: np.ndarray) -> np.ndarray:
-        """Return v^T by lab at what it trains now, USD per H100e-hour (dem-7, dem-9)."""
-        served, believed = self.books.served, self.books.believed
-        assert served is not None
-        assert believed is not None
-        scenario = self.setup.scenario
-        discount = np.array([scenario.labs[n].discount_per_year for n in self.setup.labs])
-        worth = worth_months(
-            believed.growth,
-            discount,
-            scenario.demand.training_decay_per_month,
-            scenario.beliefs.damping,
-        )
-        value = training_value(
-            served.revenue_usd,
-            served.training_stock,
-            shares,
-            scenario.demand.quality_return,
-            worth,
-            self.training_efficiency,
-        )
-        wanted = served.training_need_h100e
-        now = np.maximum(self.promised_now_h100e().sum(axis=1) - served.load_h100e, 1e-9)
-        paid = self.contract_price * np.minimum(wanted / now, 1 / LEAST_TRAINED)
-        value = np.maximum(value, paid)
-        return np.where(self.fixed_values > 0, self.fixed_values, value)
-
-    def hazard(self, lab: str) -> float:
-        """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher."""
-        rules = self.setup.scenario.finance
-        runway = self.lab_views[lab].runway_months
-        return rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
-
-    def losing_users(self, lab: str) -> float:
-        """Return the hazard of losing users that go unserved, a year (bar-2)."""
-        assert self.books.served is not None
-        demand = self.setup.scenario.demand
-        unserved = float(self.books.served.unserved[self.books.lab_index[lab]])
-        return 12 * demand.churn_per_month * min(demand.unserved_penalty * unserved, 1.0)
-
-    def promised_now_h100e(self) -> np.ndarray:
-        """Return compute that contracts deliver now, by lab and cloud, H100e."""
-        c, setup = self.books.contracts, self.setup
-        n = c.size
-        cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
-        shape = (len(setup.labs), len(setup.clouds))
-        flat = np.bincount(
-            cell, weights=c.delivered_kw[:n] * c.theta[:n], minlength=shape[0] * shape[1]
-        )
-        return flat.reshape(shape)
-
-    def exposure(self) -> np.ndarray:
-        """Return the share of each lab's present compute that comes from each cloud (pro-5)."""
-        now = self.promised_now_h100e()
-        return now / np.maximum(now.sum(axis=1, keepdims=True), 1e-9)
-
-    def allowed(self) -> np.ndarray:
-        """Return by lab and cloud whether they may sign now (I5)."""
-        setup, books = self.setup, self.books
-        allowed = ~setup.barred
-        for i, lab in enumerate(setup.labs):
-            for j, cloud in enumerate(setup.clouds):
-                if allowed[i, j]:
-                    gone = lab in books.failed or cloud in books.failed
-                    allowed[i, j] = not gone and books.forbids(lab, cloud, self.time) is None
-        return allowed
 
     def notified(self) -> np.ndarray:
         """Return by lab and cloud whether an offer must be notified to a holder of first refusal."""
@@ -840,20 +758,12 @@ class Market(mesa.Model):
             ]
         )
 
-    def switching(self, exposure: np.ndarray) -> np.ndarray:
-        """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
-        scenario = self.setup.scenario
-        cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
-        fixed = self.fixed_values > 0
-        strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
-        return self.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
-
     def gap_now(self) -> np.ndarray:
         """Return need that contracts do not meet now, by lab, H100e."""
         served = self.books.served
         assert served is not None
         need = served.load_h100e + served.training_need_h100e
-        gap = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
+        gap = np.maximum(need - promised_now_h100e(self).sum(axis=1), 0.0)
         failed = np.array([name in self.books.failed for name in self.setup.labs])
         return np.where(failed, 0.0, gap)
 
@@ -868,9 +778,9 @@ class Market(mesa.Model):
         """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""
         served = self.books.served
         assert served is not None
-        inference = inference_value(served.price_usd, self.hours(self.month))
+        inference = inference_value(served.price_usd, hours_asked(self, self.month))
         shares = served.users_million / self.adopters_million
-        self.spot_values = np.stack([inference, self.training_values(shares)])
+        self.spot_values = np.stack([inference, training_values(self, shares)])
 
     def spot_bids(self, lab: int, gap: float, most: float = math.inf) -> list[tuple[float, float]]:
         """Return (price, H100e) bids for a gap on the curve of (dem-9), the most valued first.
@@ -904,13 +814,6 @@ class Market(mesa.Model):
         if training > 0:
             paid = budget_value(self.contract_price, wanted, wanted - training, wanted)
             yield max(float(self.spot_values[1, lab]), paid), training
-
-    def hhi(self) -> float:
-        """Return the Herfindahl-Hirschman index of delivered compute by cloud, in [0, 1] (row M9)."""
-        assert self.books.served is not None
-        by_cloud = [math.fsum(column) for column in self.books.served.delivered_h100e.T.tolist()]
-        total = math.fsum(by_cloud)
-        return math.fsum((x / total) ** 2 for x in by_cloud) if total > 0 else 0.0
 
     # Looking at it
 

@@ -11,6 +11,7 @@ from offtake.model.books import EXTERNAL
 from offtake.model.cents import cents, split
 from offtake.model.chance import order
 from offtake.model.clearing import call_auction
+from offtake.model.concentration import herfindahl
 from offtake.model.contracts import OPEN, Site, Stage
 from offtake.model.demand import (
     adoption,
@@ -49,6 +50,7 @@ from offtake.model.negotiation import (
     uses,
 )
 from offtake.model.opening import load, own_kw
+from offtake.model.pairs import exposures, may_sign, switching_costs
 from offtake.model.proposals import (
     Cancel,
     Enact,
@@ -60,6 +62,7 @@ from offtake.model.proposals import (
     Tender,
     TurnToLease,
 )
+from offtake.model.risks import hazard_of_failure, losing_users
 from offtake.model.seeing import (
     cloud_views,
     committed_usd,
@@ -78,6 +81,7 @@ from offtake.model.view import (
     InvestorView,
     LabView,
 )
+from offtake.model.worth import hours_asked, training_efficiency, training_values
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -190,7 +194,7 @@ def serve(market: "Market") -> None:
     assert before is not None
     delivered = _delivered_h100e(market)
     capacity = np.array([math.fsum(row) for row in delivered.tolist()])
-    wanted = load(before.users_million, market.hours(market.month - 1))
+    wanted = load(before.users_million, hours_asked(market, market.month - 1))
     served = np.minimum(wanted, capacity)
     unserved = 1 - served / np.maximum(wanted, 1e-12)
     shares = before.users_million / market.adopters_million
@@ -203,7 +207,7 @@ def serve(market: "Market") -> None:
             before.training_stock,
             trained,
             demand.training_decay_per_month,
-            market.training_efficiency,
+            training_efficiency(market),
         ),
         LEAST_STOCK,
     )
@@ -232,7 +236,7 @@ def serve(market: "Market") -> None:
     )
     price = service_price(
         before.price_usd,
-        market.hours(market.month) * market.contract_price,
+        hours_asked(market, market.month) * market.contract_price,
         chosen,
         market.conduct,
         float(setup.price_sensitivity[market.month]),
@@ -247,7 +251,7 @@ def serve(market: "Market") -> None:
             price_usd=price,
             unserved=unserved,
             revenue_usd=np.where(failed, 0.0, revenue),
-            load_h100e=load(users, market.hours(market.month)),
+            load_h100e=load(users, hours_asked(market, market.month)),
             training_need_h100e=_training_need(market, revenue),
             delivered_h100e=delivered,
             used_share=np.where(capacity > 0, used / np.maximum(capacity, 1e-9), 0.0),
@@ -298,7 +302,7 @@ def _used(
     c = market.books.contracts
     n = c.size
     inference = served / np.maximum(capacity, 1e-12)
-    worth = market.training_values(shares)[c.lab[:n]]
+    worth = training_values(market, shares)[c.lab[:n]]
     trains = worth >= (1 - c.floor[:n]) * c.price[:n]
     part = inference[c.lab[:n]]
     return market.delivered_h100e * (part + (1 - part) * trains)
@@ -637,13 +641,13 @@ def negotiate_capacity(market: "Market") -> None:
         lab=labs,
         start_months=np.array([r.lot.start_months for r in requests]),
         h100e=np.array([r.lot.h100e for r in requests]),
-        hazard_per_month=np.array([market.hazard(setup.labs[i]) for i in labs]),
+        hazard_per_month=np.array([hazard_of_failure(market, setup.labs[i]) for i in labs]),
         use=use,
     )
     quotes = [(v.index, market.participants[n].decide("pricer", v, ask)) for n, v in views.items()]
     if not any(quote.columns for _, quote in quotes):
         return
-    exposure = market.exposure()
+    exposure = exposures(market)
     table = lay_out(
         rules=rules,
         requests=requests,
@@ -651,8 +655,8 @@ def negotiate_capacity(market: "Market") -> None:
         take=take,
         use=use,
         theta=setup.theta,
-        allowed=market.allowed()[labs],
-        switching=market.switching(exposure)[labs],
+        allowed=may_sign(market)[labs],
+        switching=switching_costs(market, exposure)[labs],
         reference=market.contract_price,
     )
     if rules.negotiation.bid_cost_usd > 0:
@@ -680,7 +684,7 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
     view: LabView = market.lab_views[tender.lab]
     rules = market.setup.scenario
     runway = view.runway_months
-    impatience = view.discount_per_year + 12 / max(runway, 1.0) + market.losing_users(tender.lab)
+    impatience = view.discount_per_year + 12 / max(runway, 1.0) + losing_users(market, tender.lab)
     budget = rules.procurement.affordability * view.resources_usd - view.obligations_usd
     porting = rules.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
     psi = holdup(market.setup.rules, PATIENT, porting) if not view.fixed_value else 0.0
@@ -746,7 +750,7 @@ def clear_spot(market: "Market") -> None:
         books.energised_kw - books.own_kw - books.committed_kw[:, market.month], 0
     ) * (setup.theta / 1000)
     gap, purse = market.gap_now(), market.affordable_on_spot()
-    allowed = market.allowed()
+    allowed = may_sign(market)
     market.value_spot()
     for region in sorted(setup.scenario.regions):
         pools = [
@@ -836,7 +840,7 @@ def _share_out(
 def enact(market: "Market") -> None:
     """Governments may change policy by their own reaction rules (1.11)."""
     scenario = market.setup.scenario
-    hhi = market.hhi()
+    hhi = herfindahl(market)
     for name in sorted(scenario.governments):
         mine = {p: g for p, g in sorted(scenario.policies.items()) if g.government == name}
         view = GovernmentView(

@@ -15,6 +15,7 @@ from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
 from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
+from offtake.model.worth import hours_asked, training_efficiency, training_values
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -40,7 +41,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
     assert believed is not None
     scenario = setup.scenario
     shares = served.users_million / market.adopters_million
-    efficiency = market.training_efficiency
+    efficiency = training_efficiency(market)
     discount = np.array([scenario.labs[n].discount_per_year for n in setup.labs])
     worth = worth_months(
         believed.growth,
@@ -48,7 +49,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
         scenario.demand.training_decay_per_month,
         scenario.beliefs.damping,
     )
-    inference = inference_value(served.price_usd, market.hours(market.month))
+    inference = inference_value(served.price_usd, hours_asked(market, market.month))
     training = training_value(
         served.revenue_usd,
         served.training_stock,
@@ -135,7 +136,7 @@ def leavings_by_lab(
     if not rows:
         return {}
     assert books.served is not None
-    worth = market.training_values(books.served.users_million / market.adopters_million)
+    worth = training_values(market, books.served.users_million / market.adopters_million)
     found: dict[str, list[Leaving]] = {}
     for row in rows:
         contract, lab = c.facts[row], int(c.lab[row])

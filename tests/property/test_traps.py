@@ -21,6 +21,7 @@ from offtake.model.events import (
 )
 from offtake.model.market import Market
 from offtake.model.month import check_solvency
+from offtake.model.pairs import promised_now_h100e
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import DatedEvent, Lab, Scenario, SiteGiven
 from tests.generated import played, scenarios
@@ -361,7 +362,7 @@ def test_the_first_months_of_the_baseline_show_no_jump():
 def test_the_first_month_of_the_baseline_delivers_what_its_contracts_say():
     scenario = load_scenario("stargate-2025")
     market = Market(scenario, rng=1)
-    given = market.promised_now_h100e().sum(axis=1)
+    given = promised_now_h100e(market).sum(axis=1)
     market.step()
     delivered = recorded(market, "delivered_h100e")[0]
     np.testing.assert_allclose(delivered, given, rtol=0.10)
