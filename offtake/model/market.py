@@ -1,7 +1,7 @@
 """The market: a Mesa model whose month is a page of phases and whose dates stand in a calendar."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,6 @@ from offtake.model.cents import cents
 from offtake.model.chance import stream
 from offtake.model.clauses import Prepayment, TakeOrPay, Termination
 from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
-from offtake.model.demand import (
-    budget_value,
-    inference_value,
-)
 from offtake.model.events import (
     Advanced,
     Agreed,
@@ -55,7 +51,6 @@ from offtake.model.opening import (
     opening,
     schedule_contract,
 )
-from offtake.model.pairs import promised_now_h100e
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.pricing import annuity
@@ -65,7 +60,6 @@ from offtake.model.scenario import Scenario
 from offtake.model.settlement import paid
 from offtake.model.setup import set_up
 from offtake.model.view import BuildOption, CloudView, LabView
-from offtake.model.worth import hours_asked, training_values
 
 ROLES = {
     "labs": "lab",
@@ -75,12 +69,6 @@ ROLES = {
     "lenders": "lender",
     "governments": "government",
 }
-SPOT_BLOCKS = 4
-"""Steps in which a lab's value curve is bid in the call auction."""
-LEAST_PRICE = 1e-6
-"""Spot price below which compute is free, USD per H100e-hour."""
-SPOT_CASH = 0.1
-"""Share of its cash that a lab spends on spot compute in a month at most."""
 INVESTING_SHARE = 0.25
 """Share of its cash that a lab or a cloud puts into a venture at most."""
 
@@ -757,63 +745,6 @@ class Market(mesa.Model):
                 for i, lab in enumerate(setup.labs)
             ]
         )
-
-    def gap_now(self) -> np.ndarray:
-        """Return need that contracts do not meet now, by lab, H100e."""
-        served = self.books.served
-        assert served is not None
-        need = served.load_h100e + served.training_need_h100e
-        gap = np.maximum(need - promised_now_h100e(self).sum(axis=1), 0.0)
-        failed = np.array([name in self.books.failed for name in self.setup.labs])
-        return np.where(failed, 0.0, gap)
-
-    def affordable_on_spot(self) -> np.ndarray:
-        """Return what a lab's cash buys for a month at the last spot price, by lab, H100e (pro-6)."""
-        assert self.books.believed is not None
-        cash = np.array([max(self.books.deposits[n], 0) / 100 for n in self.setup.labs])
-        price = max(self.books.believed.spot_price, LEAST_PRICE)
-        return SPOT_CASH * cash / (price * HOURS_PER_MONTH)
-
-    def value_spot(self) -> None:
-        """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""
-        served = self.books.served
-        assert served is not None
-        inference = inference_value(served.price_usd, hours_asked(self, self.month))
-        shares = served.users_million / self.adopters_million
-        self.spot_values = np.stack([inference, training_values(self, shares)])
-
-    def spot_bids(self, lab: int, gap: float, most: float = math.inf) -> list[tuple[float, float]]:
-        """Return (price, H100e) bids for a gap on the curve of (dem-9), the most valued first.
-
-        `most` is what the lab can pay for.
-        """
-        bids = []
-        for price, h100e in self._spot_curve(lab, gap):
-            part = min(h100e, most)
-            if part > 0:
-                bids.append((price, part))
-                most -= part
-        return bids
-
-    def _spot_curve(self, lab: int, gap: float) -> Iterator[tuple[float, float]]:
-        served = self.books.served
-        assert served is not None
-        if self.fixed_values[lab] > 0:
-            yield float(self.fixed_values[lab]), gap
-            return
-        load = float(served.load_h100e[lab])
-        wanted = float(served.training_need_h100e[lab])
-        met = load + wanted - gap
-        if met < load:
-            step = (load - met) / SPOT_BLOCKS
-            slope = self.setup.scenario.demand.value_slope
-            for k in range(SPOT_BLOCKS):
-                middle = met + (k + 0.5) * step
-                yield float(self.spot_values[0, lab]) * (1 - slope * middle / load), step
-        training = gap - max(load - met, 0.0)
-        if training > 0:
-            paid = budget_value(self.contract_price, wanted, wanted - training, wanted)
-            yield max(float(self.spot_values[1, lab]), paid), training
 
     # Looking at it
 
