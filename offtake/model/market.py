@@ -23,7 +23,6 @@ from offtake.model.events import (
     Borrowed,
     Cancelled,
     Claim,
-    Enacted,
     Ended,
     Energised,
     Happened,
@@ -32,16 +31,16 @@ from offtake.model.events import (
     Opened,
     Posted,
     Posting,
-    Repealed,
     Settled,
     Signed,
     Stepped,
     Terminated,
     Withdrawn,
 )
+from offtake.model.governing import change_policy
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES, funding_draw_usd, new_site
-from offtake.model.months import HOURS_PER_MONTH, month_of
+from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import Deal, Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
@@ -51,6 +50,7 @@ from offtake.model.opening import (
     opening,
     schedule_contract,
 )
+from offtake.model.permits import objection_to_build
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.pricing import annuity
@@ -358,10 +358,10 @@ class Market(mesa.Model):
         return min(owed, cash + sold)
 
     def _on_enact(self, name: str, _: str) -> None:
-        self.change_policy(name, True, "schedule")
+        change_policy(self, name, True, "schedule")
 
     def _on_repeal(self, name: str, _: str) -> None:
-        self.change_policy(name, False, "schedule")
+        change_policy(self, name, False, "schedule")
 
     def _on_happen(self, name: str, _: str) -> None:
         event = self.setup.scenario.events[name]
@@ -389,92 +389,6 @@ class Market(mesa.Model):
 
     # Policies
 
-    def policy_dates(self, name: str) -> tuple[float, float]:
-        """Return from when until when a policy is scheduled, months."""
-        given = self.setup.scenario.policies[name]
-        until = (
-            math.inf if given.until is None else month_of(self.setup.scenario.start, given.until)
-        )
-        return month_of(self.setup.scenario.start, given.effective), until
-
-    def change_policy(self, name: str, enacted: bool, cause: str) -> None:
-        """Bring a policy into force or end it; clocks that still run follow a new permitting rule."""
-        if enacted == (name in self.books.policies):
-            return
-        before = {r: self.grid_multiplier(r) for r in self.setup.scenario.regions}
-        self.apply((Enacted if enacted else Repealed)(policy=name, cause=cause))
-        for region, old in before.items():
-            new = self.grid_multiplier(region)
-            if new != old:
-                self._move_grid_clocks(region, new / old, f"policy:{name}")
-
-    def _move_grid_clocks(self, region: str, factor: float, cause: str) -> None:
-        for name in sorted(self.books.sites):
-            site = self.books.sites[name]
-            waits = site.stage is Stage.BUILDING and site.grid_at > self.time
-            if site.pool.region == region and waits:
-                grid_at = self.time + (site.grid_at - self.time) * factor
-                self.apply(Advanced(site=replace(site, grid_at=grid_at), cause=cause))
-                due = max(site.construction_at, grid_at)
-                self.calendar.add(max(due, self.time), "power", name, rank=1)
-
-    def grid_multiplier(self, region: str) -> float:
-        """Return the factor of all policies in force on the grid clock of a region."""
-        return math.prod(
-            self.policies[name].grid_multiplier(region) for name in sorted(self.books.policies)
-        )
-
-    def objection_to_build(self, cloud: str, region: str, h100e: float = 0.0) -> str | None:
-        """Return why a cloud may not bring so much more compute to a region now, if it may not."""
-        parent = self.setup.scenario.clouds[cloud].parent or cloud
-        for name in sorted(self.books.policies):
-            rule = self.policies[name]
-            if not rule.counts(destination=region, parent=parent):
-                continue
-            objection = rule.objection(
-                destination=region, parent=parent, h100e=self._fitted_h100e(rule) + h100e
-            )
-            if objection is not None:
-                return objection
-        return None
-
-    def room_under_quotas_h100e(self, cloud: str, region: str, lead_months: float) -> float:
-        """Return what quotas in force leave to a cloud in a region until a new site is powered, H100e."""
-        parent = self.setup.scenario.clouds[cloud].parent or cloud
-        room = math.inf
-        for name in sorted(self.books.policies):
-            rule = self.policies[name]
-            if rule.counts(destination=region, parent=parent):
-                quota = rule.yearly_h100e() * (1 + lead_months / 12)
-                room = min(room, quota - self._fitted_h100e(rule) - self._coming_h100e(rule))
-        return max(room, 0.0)
-
-    def _coming_h100e(self, rule: Policy) -> float:
-        """Return what the firm pipeline will fit under a rule, H100e."""
-        clouds, chips = self.setup.scenario.clouds, self.setup.scenario.chips
-        return math.fsum(
-            site.capacity_kw * chips[site.pool.chip].h100e_per_mw / 1000
-            for _, site in sorted(self.books.sites.items())
-            if Stage.LEASED <= site.stage <= Stage.POWERED
-            and rule.counts(
-                destination=site.pool.region,
-                parent=clouds[site.pool.cloud].parent or site.pool.cloud,
-            )
-        )
-
-    def _fitted_h100e(self, rule: Policy) -> float:
-        """Return what has been fitted under a rule within a year, H100e."""
-        since = self.time - 12
-        clouds, theta = self.setup.scenario.clouds, self.setup.scenario.chips
-        fitted = []
-        for time, site in reversed(self.books.energisations):
-            if time <= since:
-                break
-            parent = clouds[site.pool.cloud].parent or site.pool.cloud
-            if rule.counts(destination=site.pool.region, parent=parent):
-                fitted.append(site.capacity_kw * theta[site.pool.chip].h100e_per_mw / 1000)
-        return math.fsum(fitted)
-
     # Sites
 
     def energise(self, name: str, cause: str) -> bool:
@@ -485,7 +399,7 @@ class Market(mesa.Model):
         cloud = site.pool.cloud
         chip = self.setup.scenario.chips[site.pool.chip]
         h100e = site.capacity_kw * chip.h100e_per_mw / 1000
-        if cloud in self.books.failed or self.objection_to_build(cloud, site.pool.region, h100e):
+        if cloud in self.books.failed or objection_to_build(self, cloud, site.pool.region, h100e):
             return False
         cost = cents(h100e * chip.price_usd_per_h100e)
         self._borrow_for(site, cost, cause)

@@ -10,7 +10,6 @@ import numpy as np
 from offtake.model.books import EXTERNAL
 from offtake.model.cents import cents, split
 from offtake.model.chance import order
-from offtake.model.concentration import herfindahl
 from offtake.model.contracts import OPEN, Site, Stage
 from offtake.model.demand import (
     adoption,
@@ -35,6 +34,7 @@ from offtake.model.events import (
     Tendered,
     Terminated,
 )
+from offtake.model.governing import enact
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import (
     PATIENT,
@@ -49,9 +49,9 @@ from offtake.model.negotiation import (
 )
 from offtake.model.opening import load, own_kw
 from offtake.model.pairs import exposures, may_sign, switching_costs
+from offtake.model.permits import grid_multiplier
 from offtake.model.proposals import (
     Cancel,
-    Enact,
     Equip,
     OpenSite,
     Refit,
@@ -76,7 +76,6 @@ from offtake.model.view import (
     BuildOption,
     CloudView,
     ForecastView,
-    GovernmentView,
     InvestorView,
     LabView,
 )
@@ -589,7 +588,7 @@ def start_building(market: "Market", site: Site, cause: str) -> None:
         setup.seed,
         "grid",
         site.name,
-        region.grid_mean_months * head * market.grid_multiplier(site.pool.region),
+        region.grid_mean_months * head * grid_multiplier(market, site.pool.region),
         region.clock_shape,
     )
     started = replace(
@@ -740,23 +739,6 @@ def sign(market: "Market") -> None:
         key=lambda d: (d.request.rank, d.cloud, d.column.pool_index, d.column.option is not None),
     ):
         market.conclude(deal)
-
-
-def enact(market: "Market") -> None:
-    """Governments may change policy by their own reaction rules (1.11)."""
-    scenario = market.setup.scenario
-    hhi = herfindahl(market)
-    for name in sorted(scenario.governments):
-        mine = {p: g for p, g in sorted(scenario.policies.items()) if g.government == name}
-        view = GovernmentView(
-            name=name,
-            time=market.time,
-            scheduled={p: market.policy_dates(p) for p in mine},
-            in_force=frozenset(market.books.policies & set(mine)),
-            hhi=hhi,
-        )
-        for change in market.participants[name].decide("regulator", view):
-            market.change_policy(change.policy, isinstance(change, Enact), f"proposal:{name}")
 
 
 def record(market: "Market") -> None:

@@ -10,6 +10,7 @@ from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
 from offtake.model.pricing import annuity, levelling
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
@@ -338,13 +339,13 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
     data = scenario.clouds[name]
     options = []
     for region_name in build_regions(scenario, name):
-        if market.objection_to_build(name, region_name) is not None:
+        if objection_to_build(market, name, region_name) is not None:
             continue
         region = scenario.regions[region_name]
         head = scenario.building.head_start
         lead = expected_lead(
             region.construction_mean_months * head,
-            region.grid_mean_months * head * market.grid_multiplier(region_name),
+            region.grid_mean_months * head * grid_multiplier(market, region_name),
             region.clock_shape,
         )
         chip_name, chip = setup.newest_chip(market.time + lead)
@@ -354,7 +355,7 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
         room = max(int(spend / (per_kw * (1 - data.debt_share))), 0)
         if landlord:
             room = min(room, market.books.shells_kw[landlord])
-        quota = market.room_under_quotas_h100e(name, region_name, lead)
+        quota = room_under_quotas_h100e(market, name, region_name, lead)
         room = int(min(room, quota * 1000 / chip.h100e_per_mw))
         pool = Pool(cloud=name, region=region_name, chip=chip_name)
         options.append(
