@@ -11,20 +11,19 @@ from mesa.time import Priority, Schedule
 
 from offtake.model.bargaining import BARGAINERS, Bargainer
 from offtake.model.books import Books
+from offtake.model.building import new_site
 from offtake.model.calendar import Calendar, Entry
 from offtake.model.cents import cents
 from offtake.model.chance import stream
 from offtake.model.clauses import Prepayment, TakeOrPay, Termination
-from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
+from offtake.model.contracts import Contract, Site, Stage, Tranche
 from offtake.model.events import (
     Advanced,
     Agreed,
     AnyEvent,
-    Borrowed,
     Cancelled,
     Claim,
     Ended,
-    Energised,
     Happened,
     Lapsed,
     Noticed,
@@ -37,9 +36,10 @@ from offtake.model.events import (
     Terminated,
     Withdrawn,
 )
+from offtake.model.fitting import energise
 from offtake.model.governing import change_policy
 from offtake.model.invariants import InvariantViolation, violations
-from offtake.model.month import PHASES, funding_draw_usd, new_site
+from offtake.model.month import PHASES, funding_draw_usd
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import Deal, Round, Table
 from offtake.model.observables import HEADLINE
@@ -50,7 +50,6 @@ from offtake.model.opening import (
     opening,
     schedule_contract,
 )
-from offtake.model.permits import objection_to_build
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.pricing import annuity
@@ -264,7 +263,7 @@ class Market(mesa.Model):
         if site.stage not in (Stage.BUILDING, Stage.POWERED) or due > self.time:
             return  # cancelled, or its clock was moved
         cause = f"site:{name}"
-        delivers = site.equipped and self.energise(name, cause)
+        delivers = site.equipped and energise(self, name, cause)
         if not delivers and site.stage is Stage.BUILDING:
             self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
 
@@ -390,74 +389,6 @@ class Market(mesa.Model):
     # Policies
 
     # Sites
-
-    def energise(self, name: str, cause: str) -> bool:
-        """Fit a powered site with chips, if policy and money allow; return whether it delivers now."""
-        site = self.books.sites[name]
-        if max(site.construction_at, site.grid_at) > self.time:
-            return False
-        cloud = site.pool.cloud
-        chip = self.setup.scenario.chips[site.pool.chip]
-        h100e = site.capacity_kw * chip.h100e_per_mw / 1000
-        if cloud in self.books.failed or objection_to_build(self, cloud, site.pool.region, h100e):
-            return False
-        cost = cents(h100e * chip.price_usd_per_h100e)
-        self._borrow_for(site, cost, cause)
-        if self.books.deposits[cloud] < cost:
-            return False
-        self.post(Posted(postings=(Posting(cloud, "Suppliers", cost, "chips", name),), cause=cause))
-        self.apply(Energised(site=name, cause=cause))
-        return True
-
-    def _borrow_for(self, site: Site, cost: int, cause: str) -> None:
-        data = self.setup.scenario.clouds[site.pool.cloud]
-        lenders = sorted(set(self.setup.scenario.lenders) - self.books.failed)
-        if data.debt_share == 0 or not lenders:
-            return
-        lender = max(lenders, key=lambda name: (self.books.deposits[name], name))
-        rules = self.setup.scenario.finance
-        wanted = min(round(cost * data.debt_share), self.debt_room_cents(site.pool.cloud))
-        amount = min(wanted, max(self.books.deposits[lender], 0))
-        if amount <= 0:
-            return
-        name = f"loan for {site.name}"
-        loan = Loan(
-            name=name,
-            lender=lender,
-            borrower=site.pool.cloud,
-            principal_cents=amount,
-            rate_per_year=rules.debt_rate_per_year,
-            start=self.time,
-            months=rules.debt_term_months,
-        )
-        self.apply(Borrowed(loan=loan, cause=cause))
-        self.post(
-            Posted(
-                postings=(Posting(lender, loan.borrower, amount, "loan", name),),
-                claims=(Claim(lender, loan.borrower, "loan", amount, name),),
-                cause=cause,
-            )
-        )
-
-    def debt_room_cents(self, cloud: str) -> int:
-        """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
-        rules = self.setup.scenario.finance
-        rate = rules.debt_rate_per_year / 12
-        c = self.books.contracts
-        worth = 0.0
-        for row, contract in enumerate(c.facts):
-            if contract.seller != cloud or c.state[row] not in ("signed", "active"):
-                continue
-            left = min(c.end[row] - max(self.time, c.start[row]), rules.debt_term_months)
-            net = contract.take_or_pay.floor * c.price[row] - self.setup.running[c.pool[row]]
-            worth += (
-                max(net, 0.0)
-                * contract.h100e
-                * HOURS_PER_MONTH
-                * float(annuity(rate, max(left, 0)))
-            )
-        owed = self.books.owed(cloud, "loan")
-        return max(cents(worth / rules.dscr) - owed, 0)
 
     # Deals
 

@@ -10,7 +10,6 @@ import numpy as np
 from offtake.model.books import EXTERNAL
 from offtake.model.cents import cents, split
 from offtake.model.chance import order
-from offtake.model.contracts import OPEN, Site, Stage
 from offtake.model.demand import (
     adoption,
     choice,
@@ -20,17 +19,13 @@ from offtake.model.demand import (
     utilities,
 )
 from offtake.model.events import (
-    Advanced,
     Believed,
-    Cancelled,
     Claim,
     Defaulted,
-    Opened,
     Posted,
     Posting,
     Refused,
     Served,
-    ShellsOffered,
     Tendered,
     Terminated,
 )
@@ -47,18 +42,10 @@ from offtake.model.negotiation import (
     negotiate,
     uses,
 )
-from offtake.model.opening import load, own_kw
+from offtake.model.opening import load
 from offtake.model.pairs import exposures, may_sign, switching_costs
-from offtake.model.permits import grid_multiplier
 from offtake.model.proposals import (
-    Cancel,
-    Equip,
-    OpenSite,
-    Refit,
-    SitePlan,
-    StartBuilding,
     Tender,
-    TurnToLease,
 )
 from offtake.model.risks import hazard_of_failure, losing_users
 from offtake.model.seeing import (
@@ -69,11 +56,10 @@ from offtake.model.seeing import (
     runway_months,
 )
 from offtake.model.settlement import cloud_bills, income, lab_bills, paid
-from offtake.model.sites import clock, fee_usd
 from offtake.model.spot import clear_spot
+from offtake.model.supply import plan_supply
 from offtake.model.view import (
     Ask,
-    BuildOption,
     CloudView,
     ForecastView,
     InvestorView,
@@ -86,8 +72,6 @@ if TYPE_CHECKING:
 
 LEAST_STOCK = 1e-6
 """Training stock below which a lab's quality does not fall further, H100e-months."""
-DELAY_MONTHS = 3.0
-"""Months by which a late site is promised anew."""
 PRICE_MEMORY = 0.85
 """Weight of the past in the public index of contract prices, by month with signatures."""
 OPERATING = frozenset(
@@ -453,153 +437,6 @@ def _ask_investor(
         )
     )
     return amount / 100
-
-
-def plan_supply(market: "Market") -> None:
-    """Clouds open, turn to lease, build, equip and cancel sites; landlords bring new shells."""
-    for name, data in sorted(market.setup.scenario.landlords.items()):
-        kw = round(data.new_mw_per_year * 1000 * market.month / 12)
-        new = kw - round(data.new_mw_per_year * 1000 * (market.month - 1) / 12)
-        if new > 0:
-            market.apply(
-                ShellsOffered(landlord=name, capacity_kw=new, cause=f"scenario:landlords.{name}")
-            )
-    _renew_promises(market)
-    views = cloud_views(market)
-    plans = [
-        (name, plan)
-        for name, view in views.items()
-        for plan in market.participants[name].decide("builder", view)
-    ]
-    for name, plan in sorted(
-        plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)
-    ):
-        _carry_out(market, name, plan)
-    market.views = views if not plans else {}
-
-
-def _renew_promises(market: "Market") -> None:
-    """Promise for later what is not energised in its promised month (P10)."""
-    for name in sorted(market.books.sites):
-        site = market.books.sites[name]
-        if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
-            market.apply(
-                Advanced(site=replace(site, promised=market.time + DELAY_MONTHS), cause="delay")
-            )
-
-
-def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
-    books, rules = market.books, market.setup.scenario.building
-    cause = f"proposal:{type(plan).__name__} by {cloud}"
-    match plan:
-        case OpenSite():
-            open_sites(market, plan.option, plan.capacity_kw, cause, letter=plan.letter)
-        case TurnToLease():
-            site = replace(books.sites[plan.site], stage=Stage.LEASED, deadline=math.inf)
-            market.apply(Advanced(site=site, cause=cause))
-        case StartBuilding():
-            start_building(market, books.sites[plan.site], cause)
-        case Equip():
-            site = books.sites[plan.site]
-            if site.equipped != plan.wanted:
-                market.apply(Advanced(site=replace(site, equipped=plan.wanted), cause=cause))
-            if plan.wanted and site.stage is Stage.POWERED:
-                market.energise(plan.site, cause)
-        case Refit():
-            site = books.sites[plan.site]
-            chip, _ = market.setup.newest_chip(max(site.promised, market.time))
-            pool = replace(site.pool, chip=chip)
-            market.apply(Advanced(site=replace(site, pool=pool), cause=cause))
-        case Cancel():
-            site = books.sites[plan.site]
-            fee = cents(fee_usd(site, rules))
-            if site.landlord is not None and fee > 0:
-                bill = Posting(cloud, site.landlord, fee, "cancellation", site.name)
-                market.post(paid(books.deposits, [bill], frozenset()))
-            market.apply(Cancelled(site=plan.site, cause=f"{cause}: {plan.reason}"))
-
-
-def open_sites(
-    market: "Market", option: BuildOption, capacity_kw: int, cause: str, *, letter: bool
-) -> list[Site]:
-    """Open one or more sites of a build option; landlords' shells are taken first come in this month."""
-    building = market.setup.scenario.building
-    largest = int(building.largest_site_mw * 1000)
-    if option.landlord is not None:
-        capacity_kw = min(capacity_kw, market.books.shells_kw[option.landlord])
-    opened = []
-    left = capacity_kw
-    while left > 0:
-        part = left if left <= largest else largest
-        left -= part
-        site = new_site(market, option, part, letter=letter)
-        kept = own_kw(market.setup.scenario, option.pool.cloud, part, site.stage)
-        site = replace(site, own_kw=kept)
-        market.apply(Opened(site=site, cause=cause))
-        if letter:
-            market.calendar.add(site.deadline, "lapse", site.name)
-        opened.append(site)
-    return opened
-
-
-def new_site(market: "Market", option: BuildOption, capacity_kw: int, *, letter: bool) -> Site:
-    """Return a site of a build option, with a name of its own; its clocks start with construction."""
-    market.site_count[option.pool.cloud] = market.site_count.get(option.pool.cloud, 0) + 1
-    number = market.site_count[option.pool.cloud]
-    promised = market.time + math.ceil(option.lead_months)
-    return Site(
-        name=f"{option.pool.cloud} {option.pool.region} {number}",
-        pool=option.pool,
-        capacity_kw=capacity_kw,
-        stage=Stage.LOI if letter else Stage.LEASED,
-        opened=market.time,
-        promised=promised,
-        first_promise=promised,
-        landlord=option.landlord,
-        rent_usd_per_kw_month=option.rent_usd_per_kw_month,
-        deadline=market.time + market.setup.scenario.building.loi_months if letter else math.inf,
-    )
-
-
-def start_building(market: "Market", site: Site, cause: str) -> None:
-    """Start both clocks of a site and pay for an owned shell (cap-1)."""
-    setup = market.setup
-    region = setup.scenario.regions[site.pool.region]
-    building = setup.scenario.building
-    if site.landlord is None:
-        cost = cents(building.shell_usd_per_kw * site.capacity_kw)
-        if market.books.deposits[site.pool.cloud] < cost:
-            return
-        market.post(
-            Posted(
-                postings=(Posting(site.pool.cloud, "Suppliers", cost, "shell", site.name),),
-                cause=cause,
-            )
-        )
-    head = building.head_start
-    construction = clock(
-        setup.seed,
-        "construction",
-        site.name,
-        region.construction_mean_months * head,
-        region.clock_shape,
-    )
-    grid = clock(
-        setup.seed,
-        "grid",
-        site.name,
-        region.grid_mean_months * head * grid_multiplier(market, site.pool.region),
-        region.clock_shape,
-    )
-    started = replace(
-        site,
-        stage=Stage.BUILDING,
-        construction_at=market.time + construction,
-        grid_at=market.time + grid,
-        equipped=True,
-    )
-    market.apply(Advanced(site=started, cause=cause))
-    market.calendar.add(market.time + max(construction, grid), "power", site.name, rank=1)
 
 
 def plan_demand(market: "Market") -> None:
