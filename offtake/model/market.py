@@ -11,12 +11,9 @@ from mesa.time import Priority, Schedule
 
 from offtake.model.bargaining import BARGAINERS, Bargainer
 from offtake.model.books import Books
-from offtake.model.building import new_site
 from offtake.model.calendar import Calendar, Entry
-from offtake.model.cents import cents
 from offtake.model.chance import stream
-from offtake.model.clauses import Prepayment, TakeOrPay, Termination
-from offtake.model.contracts import Contract, Site, Stage, Tranche
+from offtake.model.contracts import Stage, Tranche
 from offtake.model.events import (
     Advanced,
     Agreed,
@@ -26,39 +23,32 @@ from offtake.model.events import (
     Ended,
     Happened,
     Lapsed,
-    Noticed,
-    Opened,
     Posted,
     Posting,
     Settled,
-    Signed,
     Stepped,
-    Terminated,
-    Withdrawn,
 )
+from offtake.model.first_refusal import close_window
 from offtake.model.fitting import energise
 from offtake.model.governing import change_policy
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES, funding_draw_usd
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.negotiation import Deal, Round, Table
+from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
     calibrated,
     clauses_at,
     date_everything,
     opening,
-    schedule_contract,
 )
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
-from offtake.model.pricing import annuity
 from offtake.model.proposals import Tender
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
-from offtake.model.settlement import paid
 from offtake.model.setup import set_up
-from offtake.model.view import BuildOption, CloudView, LabView
+from offtake.model.view import CloudView, LabView
 
 ROLES = {
     "labs": "lab",
@@ -219,7 +209,10 @@ class Market(mesa.Model):
 
     def _act(self, entry: Entry) -> None:
         action, _, detail = entry.action.partition(" ")
-        getattr(self, f"_on_{action}")(entry.name, detail)
+        if action == "window":
+            close_window(self, entry.name, detail)
+        else:
+            getattr(self, f"_on_{action}")(entry.name, detail)
 
     @property
     def month(self) -> int:
@@ -266,22 +259,6 @@ class Market(mesa.Model):
         delivers = site.equipped and energise(self, name, cause)
         if not delivers and site.stage is Stage.BUILDING:
             self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
-
-    def _on_window(self, name: str, _: str) -> None:
-        notice = self.books.notices.get(name)
-        if notice is None:
-            return
-        cause = f"clause:first refusal of {notice.holder}"
-        contract, sites = notice.contract, notice.sites
-        if {contract.buyer, contract.seller} & self.books.failed:
-            self.apply(Withdrawn(contract=name, cause="default"))
-            return
-        if notice.match is not None and notice.match.seller not in self.books.failed:
-            self.apply(Withdrawn(contract=name, cause=f"{cause}, matched"))
-            contract, sites = notice.match, notice.match_sites
-        self._sign(
-            contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}"
-        )
 
     def _on_agreement(self, name: str, _: str) -> None:
         before = [c for c in self.books.clauses if self._clause_of(name, c)]
@@ -392,172 +369,6 @@ class Market(mesa.Model):
 
     # Deals
 
-    def conclude(self, deal: Deal) -> None:
-        """Sign a deal, or notify it to the holder of a first refusal."""
-        buyer, seller = self.setup.labs[deal.request.lab], self.setup.clouds[deal.cloud]
-        kw = deal.capacity_kw
-        option = deal.column.option
-        if option is not None and option.landlord is not None:
-            kw = min(kw, self.books.shells_kw[option.landlord])
-        if kw <= 0:
-            return
-        contract = self._contract(deal, buyer, kw, deal.column.pool_index, option)
-        sites = self._sites(option, kw)
-        clause = self.books.first_refusal(buyer, seller, self.time)
-        if clause is None or deal.affiliate or clause.holder in self.books.failed:
-            self._sign(contract, sites, f"tender:{buyer} {self.month}")
-            return
-        match, match_sites = self._match(deal, buyer, clause.holder, kw)
-        closes = clause.closes(self.time)
-        self.apply(
-            Noticed(
-                contract=contract,
-                holder=clause.holder,
-                closes=closes,
-                match=match,
-                sites=sites,
-                match_sites=match_sites,
-                cause=f"clause:first refusal of {clause.holder}",
-            )
-        )
-        self.calendar.add(closes, "window", contract.name)
-
-    def _contract(
-        self, deal: Deal, buyer: str, kw: int, pool_index: int, option: BuildOption | None
-    ) -> Contract:
-        pool = self.setup.pools[pool_index]
-        pair = (buyer, pool.cloud)
-        self.contract_count[pair] = self.contract_count.get(pair, 0) + 1
-        lead = math.ceil(option.lead_months) if option is not None else 0
-        start = self.time + max(deal.request.lot.start_months, lead)
-        theta = float(self.setup.theta[pool_index])
-        contract = Contract(
-            name=f"{buyer} with {pool.cloud} {self.contract_count[pair]}",
-            buyer=buyer,
-            pool=pool,
-            capacity_kw=kw,
-            h100e_per_mw=theta,
-            price_usd_per_h100e_hour=deal.price,
-            signed=self.time,
-            start=start,
-            end=start + deal.term_months,
-            take_or_pay=TakeOrPay(floor=deal.floor_share),
-            termination=Termination(fee_months=self.setup.scenario.negotiation.termination_months),
-            affiliate=deal.affiliate,
-            ceiling=deal.ceiling,
-            floor=deal.reservation,
-            limits=deal.limits,
-        )
-        return replace(contract, prepayment=Prepayment(amount_cents=self._prepayment(contract)))
-
-    def _prepayment(self, contract: Contract) -> int:
-        """Return the prepayment with most joint surplus: the largest iff money is dearer to the seller."""
-        scenario = self.setup.scenario
-        buyer, seller = scenario.labs[contract.buyer], scenario.clouds[contract.seller]
-        share = max(scenario.negotiation.prepayment, default=0.0)
-        if contract.affiliate or seller.discount_per_year <= buyer.discount_per_year:
-            return 0
-        year = min(contract.months, 12.0) * HOURS_PER_MONTH
-        amount = cents(
-            share
-            * contract.take_or_pay.floor
-            * contract.price_usd_per_h100e_hour
-            * contract.h100e
-            * year
-        )
-        return amount if self.books.deposits[contract.buyer] >= 2 * amount else 0
-
-    def _sites(self, option: BuildOption | None, kw: int) -> tuple[Site, ...]:
-        if option is None:
-            return ()
-        largest = int(self.setup.scenario.building.largest_site_mw * 1000)
-        parts = [largest] * (kw // largest) + ([kw % largest] if kw % largest else [])
-        return tuple(new_site(self, option, part, letter=False) for part in parts)
-
-    def _match(
-        self, deal: Deal, buyer: str, holder: str, kw: int
-    ) -> tuple[Contract | None, tuple[Site, ...]]:
-        """Return what the holder would sign: it matches iff the terms cover its own floor (B13)."""
-        assert self.table is not None
-        table = self.table
-        lot = next(i for i, r in enumerate(table.requests) if r is deal.request)
-        index = self.books.cloud_index[holder]
-        h100e = kw * float(self.setup.theta[deal.column.pool_index]) / 1000
-        for j in np.flatnonzero(table.cloud == index).tolist():
-            column = table.columns[j]
-            own_kw = math.ceil(h100e / float(table.theta[j]))
-            room = self._room_left(column.pool_index, deal, column.option)
-            if table.cost[lot, j] <= deal.effective_price and 0 < own_kw <= room:
-                contract = self._contract(deal, buyer, own_kw, column.pool_index, column.option)
-                return contract, self._sites(column.option, own_kw)
-        return None, ()
-
-    def _room_left(self, pool_index: int, deal: Deal, option: BuildOption | None) -> int:
-        if option is not None:
-            left = option.room_kw
-            if option.landlord is not None:
-                left = min(left, self.books.shells_kw[option.landlord])
-            return left
-        start = self.month + deal.request.lot.start_months
-        free = self.books.free_kw()[pool_index, start:]
-        return int(free.min(initial=np.iinfo(np.int64).max))
-
-    def _sign(self, contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
-        if contract.prepayment.amount_cents > self.books.deposits[contract.buyer]:
-            contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
-        for site in sites:
-            self._open_for(contract, site)
-        self.apply(Signed(contract=contract, cause=cause))
-        amount = contract.prepayment.amount_cents
-        if amount:
-            self.post(
-                Posted(
-                    postings=(
-                        Posting(
-                            contract.buyer, contract.seller, amount, "prepayment", contract.name
-                        ),
-                    ),
-                    claims=(
-                        Claim(contract.buyer, contract.seller, "prepayment", amount, contract.name),
-                    ),
-                    cause=f"contract:{contract.name}",
-                )
-            )
-        schedule_contract(self.calendar, contract, self.time)
-        labs, clouds = self.books.lab_index, self.books.cloud_index
-        self.awards_h100e[labs[contract.buyer], clouds[contract.seller]] += contract.h100e
-        if not contract.affiliate:
-            self.signed_prices.append((self._start_price(contract), contract.h100e))
-
-    def leave(self, name: str, fee_cents: int) -> None:
-        """End a contract for its buyer against the fee; what was prepaid counts towards it (B15)."""
-        contract = self.books.contracts.facts[self.books.contracts.row[name]]
-        prepaid = self.books.contracts.prepaid_cents.get(name, 0)
-        cause = f"proposal:{contract.buyer} leaves"
-        if prepaid:
-            used = Claim(contract.buyer, contract.seller, "prepayment", -prepaid, name)
-            self.post(Posted(postings=(), claims=(used,), cause=cause))
-        fee = Posting(
-            contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name
-        )
-        self.post(paid(self.books.deposits, [fee], frozenset()))
-        self.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
-
-    def _start_price(self, contract: Contract) -> float:
-        """Return the start price of a fixed price, with the buyer's discount rate."""
-        lab = self.setup.scenario.labs[contract.buyer]
-        rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
-        decline = self.setup.rules.decline_per_month
-        both = (1 + rate) * math.exp(decline) - 1
-        level = float(annuity(both, contract.months)) * math.exp(decline)
-        return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
-
-    def _open_for(self, contract: Contract, site: Site) -> None:
-        left = self.books.shells_kw.get(site.landlord or "", 0)
-        if site.landlord is not None and left < site.capacity_kw:
-            site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
-        self.apply(Opened(site=site, cause=f"contract:{contract.name}"))
-
     # Numbers that several phases read
 
     @property
@@ -576,20 +387,6 @@ class Market(mesa.Model):
         """Public index of contract prices, start price, USD per H100e-hour."""
         assert self.books.believed is not None
         return self.books.believed.contract_price
-
-    def notified(self) -> np.ndarray:
-        """Return by lab and cloud whether an offer must be notified to a holder of first refusal."""
-        setup, books = self.setup, self.books
-        return np.array(
-            [
-                [
-                    not setup.affiliates[i, j]
-                    and books.first_refusal(lab, cloud, self.time) is not None
-                    for j, cloud in enumerate(setup.clouds)
-                ]
-                for i, lab in enumerate(setup.labs)
-            ]
-        )
 
     # Looking at it
 

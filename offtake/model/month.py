@@ -10,6 +10,7 @@ import numpy as np
 from offtake.model.books import EXTERNAL
 from offtake.model.cents import cents, split
 from offtake.model.chance import order
+from offtake.model.contracting import leave
 from offtake.model.demand import (
     adoption,
     choice,
@@ -29,6 +30,7 @@ from offtake.model.events import (
     Tendered,
     Terminated,
 )
+from offtake.model.first_refusal import notified
 from offtake.model.governing import enact
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import (
@@ -56,6 +58,7 @@ from offtake.model.seeing import (
     runway_months,
 )
 from offtake.model.settlement import cloud_bills, income, lab_bills, paid
+from offtake.model.signing import sign
 from offtake.model.spot import clear_spot
 from offtake.model.supply import plan_supply
 from offtake.model.view import (
@@ -448,7 +451,7 @@ def plan_demand(market: "Market") -> None:
         if tender is not None:
             fees = {x.contract: x.fee_usd for x in view.leavings}
             for contract in tender.terminate:
-                market.leave(contract, cents(fees[contract]))
+                leave(market, contract, cents(fees[contract]))
         if tender is not None and tender.lots:
             market.tenders.append(tender)
             market.apply(
@@ -496,7 +499,7 @@ def negotiate_capacity(market: "Market") -> None:
     )
     if rules.negotiation.bid_cost_usd > 0:
         stay_out = deterred(
-            table, market.notified()[labs][:, table.cloud], rules.negotiation.bid_cost_usd
+            table, notified(market)[labs][:, table.cloud], rules.negotiation.bid_cost_usd
         )
         table = replace(table, allowed=table.allowed & ~stay_out)
     every = rules.negotiation.benchmark_every_months
@@ -565,17 +568,6 @@ def _refuse(market: "Market", requests: list[Request]) -> None:
                     cause=f"tender:{name} {market.month}",
                 )
             )
-
-
-def sign(market: "Market") -> None:
-    """Deals are signed, or notified to a holder of first refusal whose window then opens."""
-    if market.round is None:
-        return
-    for deal in sorted(
-        market.round.deals,
-        key=lambda d: (d.request.rank, d.cloud, d.column.pool_index, d.column.option is not None),
-    ):
-        market.conclude(deal)
 
 
 def record(market: "Market") -> None:
