@@ -32,8 +32,7 @@ from offtake.model.first_refusal import close_window
 from offtake.model.fitting import energise
 from offtake.model.governing import change_policy
 from offtake.model.invariants import InvariantViolation, violations
-from offtake.model.month import PHASES, funding_draw_usd
-from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
@@ -48,6 +47,7 @@ from offtake.model.proposals import Tender
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
 from offtake.model.setup import set_up
+from offtake.model.training import training_shares
 from offtake.model.view import CloudView, LabView
 
 ROLES = {
@@ -126,7 +126,7 @@ class Market(mesa.Model):
             [scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs]
         )
         self.fixed_training = np.array([scenario.labs[n].training_h100e for n in self.setup.labs])
-        self.training_shares = self._training_shares()
+        self.training_shares = training_shares(self)
         labs, clouds = len(self.setup.labs), len(self.setup.clouds)
         self.told_growth: dict[int, float] = {}
         self.burn_usd = np.zeros(labs)
@@ -157,20 +157,6 @@ class Market(mesa.Model):
 
     def step(self) -> None:
         """Do nothing: the month is a recurring event that closes its instant (row E2)."""
-
-    def _training_shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return rho and rho_f by lab; rho_f, where not given, makes the first month's training true."""
-        assert self.books.served is not None
-        labs = [self.setup.scenario.labs[n] for n in self.setup.labs]
-        revenue = self.books.served.revenue_usd
-        spent = self.fixed_training * self.contract_price * HOURS_PER_MONTH
-        rho = np.array([lab.training_revenue_share for lab in labs])
-        given = np.array([lab.training_funding_share is not None for lab in labs])
-        most = np.where(given, rho, np.minimum(rho, spent / np.maximum(revenue, 1e-9)))
-        draw = funding_draw_usd(self)
-        rest = np.where(draw > 0, (spent - most * revenue) / np.where(draw > 0, draw, 1.0), 0.0)
-        funding = np.array([lab.training_funding_share or 0.0 for lab in labs])
-        return most, np.where(given, funding, np.maximum(rest, 0.0))
 
     # The clock
 

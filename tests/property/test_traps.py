@@ -20,10 +20,10 @@ from offtake.model.events import (
     Withdrawn,
 )
 from offtake.model.market import Market
-from offtake.model.month import check_solvency
 from offtake.model.pairs import promised_now_h100e
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import DatedEvent, Lab, Scenario, SiteGiven
+from offtake.model.solvency import check_solvency
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
 from tests.generated import played, scenarios
 
