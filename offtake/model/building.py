@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
 from offtake.model.contracts import Site, Stage
-from offtake.model.events import Advanced, Opened, Posted, Posting
+from offtake.model.events import Advanced, Cancelled, Opened, Posted, Posting
 from offtake.model.opening import own_kw
 from offtake.model.permits import grid_multiplier
 from offtake.model.sites import clock
@@ -95,3 +95,9 @@ def _clocks(market: "Market", site: Site) -> tuple[float, float]:
         clock(setup.seed, "construction", name, construction_mean, region.clock_shape),
         clock(setup.seed, "grid", name, grid_mean, region.clock_shape),
     )
+
+
+def lapse(market: "Market", name: str) -> None:
+    """Give up a site whose letter of intent has reached its deadline."""
+    if market.books.sites[name].stage is Stage.LOI:
+        market.apply(Cancelled(site=name, cause="deadline of the letter of intent"))

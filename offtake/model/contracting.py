@@ -1,4 +1,4 @@
-"""Contracts come into force with their sites and prepayments, and may be left against a fee."""
+"""Contracts: they are signed with their sites and prepayments, ramp up, end, or are left for a fee."""
 
 import math
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.clauses import Prepayment
 from offtake.model.contracts import Contract, Site
-from offtake.model.events import Claim, Opened, Posted, Posting, Signed, Terminated
+from offtake.model.events import Claim, Ended, Opened, Posted, Posting, Signed, Stepped, Terminated
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
 from offtake.model.settlement import paid
@@ -73,3 +73,21 @@ def leave(market: "Market", name: str, fee_cents: int) -> None:
     fee = Posting(contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name)
     market.post(paid(market.books.deposits, [fee], frozenset()))
     market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
+
+
+def step_up(market: "Market", name: str, step: int) -> None:
+    """Bring a contract to a step of its ramp, counted from 0."""
+    books = market.books
+    row = books.contracts.row.get(name)
+    if row is None or books.contracts.state[row] not in ("signed", "active"):
+        return
+    contract = books.contracts.facts[row]
+    kw = contract.ramp.steps_kw(contract.capacity_kw)[step]
+    market.apply(Stepped(contract=name, capacity_kw=kw, cause=f"contract:{name}"))
+
+
+def end(market: "Market", name: str) -> None:
+    """End a contract whose term is over."""
+    row = market.books.contracts.row.get(name)
+    if row is not None and market.books.contracts.state[row] in ("signed", "active"):
+        market.apply(Ended(contract=name, cause=f"contract:{name}"))

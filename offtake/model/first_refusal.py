@@ -37,7 +37,7 @@ def notify(
     market.calendar.add(closes, "window", contract.name)
 
 
-def close_window(market: "Market", name: str, _: str) -> None:
+def close_window(market: "Market", name: str) -> None:
     """Sign what was notified: with the holder if it matches, with the notified seller otherwise."""
     notice = market.books.notices.get(name)
     if notice is None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import mesa
@@ -11,33 +10,19 @@ from mesa.time import Priority, Schedule
 
 from offtake.model.bargaining import BARGAINERS, Bargainer
 from offtake.model.books import Books
-from offtake.model.calendar import Calendar, Entry
-from offtake.model.chance import stream
-from offtake.model.contracts import Stage, Tranche
+from offtake.model.calendar import Calendar
+from offtake.model.dates import run_due
 from offtake.model.events import (
-    Advanced,
-    Agreed,
     AnyEvent,
-    Cancelled,
-    Claim,
-    Ended,
-    Happened,
-    Lapsed,
     Posted,
     Posting,
-    Settled,
-    Stepped,
 )
-from offtake.model.first_refusal import close_window
-from offtake.model.fitting import energise
-from offtake.model.governing import change_policy
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE
 from offtake.model.opening import (
     calibrated,
-    clauses_at,
     date_everything,
     opening,
 )
@@ -58,8 +43,6 @@ ROLES = {
     "lenders": "lender",
     "governments": "government",
 }
-INVESTING_SHARE = 0.25
-"""Share of its cash that a lab or a cloud puts into a venture at most."""
 
 __all__ = ["PHASES", "InvariantViolation", "Market"]
 
@@ -148,7 +131,7 @@ class Market(mesa.Model):
         self.recorder = Recorder(self.setup)
         self.datacollector = mesa.DataCollector(model_reporters=dict(HEADLINE))
         date_everything(self.setup, self.books, self.calendar)
-        self._run_due(0.0)
+        run_due(self, 0.0)
         self._wakes_at = math.inf
         self._wake_for_next()
         self.schedule_recurring(
@@ -164,12 +147,12 @@ class Market(mesa.Model):
         if self.month > self.setup.scenario.months:
             self.running = False
             return
-        self._run_due(self.time)
+        run_due(self, self.time)
         for phase in PHASES:
             phase.run(self)
         self.datacollector.collect(self)
         self.posted_from = len(self.books.postings)
-        self._run_due(self.time)
+        run_due(self, self.time)
         self._wake_for_next()
         if self.month >= self.setup.scenario.months:
             self.running = False
@@ -178,7 +161,7 @@ class Market(mesa.Model):
         self._wakes_at = math.inf
         if self.time > self.setup.scenario.months:
             return  # the scenario has ended
-        self._run_due(self.time)
+        run_due(self, self.time)
         self._wake_for_next()
 
     def _wake_for_next(self) -> None:
@@ -188,17 +171,6 @@ class Market(mesa.Model):
         if between and self.time < moment < self._wakes_at:
             self._wakes_at = moment
             self.schedule_event(self._wake, at=moment)
-
-    def _run_due(self, until: float) -> None:
-        while (entry := self.calendar.due(until)) is not None:
-            self._act(entry)
-
-    def _act(self, entry: Entry) -> None:
-        action, _, detail = entry.action.partition(" ")
-        if action == "window":
-            close_window(self, entry.name, detail)
-        else:
-            getattr(self, f"_on_{action}")(entry.name, detail)
 
     @property
     def month(self) -> int:
@@ -215,145 +187,6 @@ class Market(mesa.Model):
         """Post an entry, if there is one."""
         if entry is not None and (entry.postings or entry.claims):
             self.apply(entry)
-
-    # What the calendar does
-
-    def _on_step(self, name: str, detail: str) -> None:
-        books = self.books
-        row = books.contracts.row.get(name)
-        if row is None or books.contracts.state[row] not in ("signed", "active"):
-            return
-        contract = books.contracts.facts[row]
-        kw = contract.ramp.steps_kw(contract.capacity_kw)[int(detail)]
-        self.apply(Stepped(contract=name, capacity_kw=kw, cause=f"contract:{name}"))
-
-    def _on_end(self, name: str, _: str) -> None:
-        row = self.books.contracts.row.get(name)
-        if row is not None and self.books.contracts.state[row] in ("signed", "active"):
-            self.apply(Ended(contract=name, cause=f"contract:{name}"))
-
-    def _on_lapse(self, name: str, _: str) -> None:
-        if self.books.sites[name].stage is Stage.LOI:
-            self.apply(Cancelled(site=name, cause="deadline of the letter of intent"))
-
-    def _on_power(self, name: str, _: str) -> None:
-        site = self.books.sites[name]
-        due = max(site.construction_at, site.grid_at)
-        if site.stage not in (Stage.BUILDING, Stage.POWERED) or due > self.time:
-            return  # cancelled, or its clock was moved
-        cause = f"site:{name}"
-        delivers = site.equipped and energise(self, name, cause)
-        if not delivers and site.stage is Stage.BUILDING:
-            self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
-
-    def _on_agreement(self, name: str, _: str) -> None:
-        before = [c for c in self.books.clauses if self._clause_of(name, c)]
-        now = clauses_at(self.setup.scenario, name, self.time)
-        cause = f"scenario:agreements.{name}"
-        for clause in before:
-            if clause not in now:
-                self.apply(Lapsed(clause=clause, cause=cause))
-        for clause in now:
-            if clause not in before:
-                self.apply(Agreed(clause=clause, cause=cause))
-
-    def _clause_of(self, name: str, clause: Any) -> bool:
-        given = self.setup.scenario.agreements[name]
-        other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
-        return clause.lab == given.lab and other == given.cloud
-
-    def _on_tranche(self, name: str, _: str) -> None:
-        tranche = self.books.tranches[name]
-        met, why = self._condition(tranche)
-        owed = tranche.amount_cents if met else tranche.reduced_cents
-        amount = self._raise_cash(tranche.investor, owed, name)
-        cause = f"tranche:{name}, {why}"
-        if amount > 0 and tranche.issuer not in self.books.failed:
-            self.post(
-                Posted(
-                    postings=(Posting(tranche.investor, tranche.issuer, amount, "tranche", name),),
-                    claims=(Claim(tranche.investor, tranche.issuer, "equity", amount),),
-                    cause=cause,
-                )
-            )
-        outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
-        self.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
-
-    def _condition(self, tranche: Tranche) -> tuple[bool, str]:
-        match tranche.condition:
-            case "governance":
-                draw = stream(self.setup.seed, "condition", tranche.condition_name).random()
-                return draw < tranche.probability, "governance condition"
-            case "energised-mw":
-                return self._energised_mw(tranche.issuer) >= tranche.at_least, "energised MW"
-            case "revenue":
-                return self._run_rate_usd(tranche.issuer) >= tranche.at_least, "run-rate"
-            case "policy":
-                return tranche.policy in self.books.policies, f"policy {tranche.policy}"
-            case _:
-                return True, "unconditional"
-
-    def _energised_mw(self, issuer: str) -> float:
-        if issuer not in self.books.cloud_index:
-            return 0.0
-        mine = self.setup.pool_cloud == self.books.cloud_index[issuer]
-        return float(self.books.energised_kw[mine].sum()) / 1000
-
-    def _run_rate_usd(self, issuer: str) -> float:
-        assert self.books.served is not None
-        if issuer not in self.books.lab_index:
-            return 0.0
-        return 12 * float(self.books.served.revenue_usd[self.books.lab_index[issuer]])
-
-    def _raise_cash(self, investor: str, owed: int, reference: str) -> int:
-        """Sell assets for what cash does not cover; return what can be paid, cents (fin-1)."""
-        books = self.books
-        if investor in books.failed:
-            return 0
-        cash = max(books.deposits[investor], 0)
-        if books.kinds[investor] != "investor":
-            return min(owed, int(cash * INVESTING_SHARE))
-        sold = min(max(owed - cash, 0), books.assets[investor])
-        if sold > 0:
-            sale = Posting("Customers", investor, sold, "asset sale", reference)
-            self.post(Posted(postings=(sale,), cause=f"tranche:{reference}"))
-        return min(owed, cash + sold)
-
-    def _on_enact(self, name: str, _: str) -> None:
-        change_policy(self, name, True, "schedule")
-
-    def _on_repeal(self, name: str, _: str) -> None:
-        change_policy(self, name, False, "schedule")
-
-    def _on_happen(self, name: str, _: str) -> None:
-        event = self.setup.scenario.events[name]
-        self.apply(
-            Happened(
-                event=name,
-                usage_factor=1 + event.usage_shock,
-                efficiency_factor=1 + event.efficiency_shock,
-                cause=f"scenario:events.{name}",
-            )
-        )
-        if event.growth_belief_per_month is not None and event.lab is not None:
-            self.told_growth[self.books.lab_index[event.lab]] = event.growth_belief_per_month
-
-    def _on_undo(self, name: str, _: str) -> None:
-        event = self.setup.scenario.events[name]
-        self.apply(
-            Happened(
-                event=name,
-                usage_factor=1 / (1 + event.usage_shock),
-                efficiency_factor=1 / (1 + event.efficiency_shock),
-                cause=f"scenario:events.{name}",
-            )
-        )
-
-    # Policies
-
-    # Sites
-
-    # Deals
 
     # Numbers that several phases read
 
