@@ -14,6 +14,7 @@ from offtake.model.negotiation import (
     SWITCHING_MONTHS,
     Request,
     Supplier,
+    Table,
     deterred,
     holdup,
     lay_out,
@@ -35,46 +36,18 @@ def negotiate_capacity(market: "Market") -> None:
     market.round = None
     if not market.tenders:
         return
-    setup, rules = market.setup, market.setup.rules
     requests = [r for tender in market.tenders for r in _requests(market, tender)]
     views = market.views or cloud_views(market)  # plans for sites may have changed what is free
-    values = np.array([r.lot.value for r in requests])
-    take, use = uses(rules, values, market.contract_price)
-    labs = np.array([r.lab for r in requests])
-    ask = Ask(
-        lab=labs,
-        start_months=np.array([r.lot.start_months for r in requests]),
-        h100e=np.array([r.lot.h100e for r in requests]),
-        hazard_per_month=np.array([hazard_of_failure(market, setup.labs[i]) for i in labs]),
-        use=use,
-    )
-    quotes = [(v.index, market.participants[n].decide("pricer", v, ask)) for n, v in views.items()]
-    if not any(quote.columns for _, quote in quotes):
+    table = _table(market, requests, views)
+    if table is None:
         return
-    exposure = exposures(market)
-    table = lay_out(
-        rules=rules,
-        requests=requests,
-        quotes=quotes,
-        take=take,
-        use=use,
-        theta=setup.theta,
-        allowed=may_sign(market)[labs],
-        switching=switching_costs(market, exposure)[labs],
-        reference=market.contract_price,
-    )
-    if rules.negotiation.bid_cost_usd > 0:
-        stay_out = deterred(
-            table, notified(market)[labs][:, table.cloud], rules.negotiation.bid_cost_usd
-        )
-        table = replace(table, allowed=table.allowed & ~stay_out)
-    every = rules.negotiation.benchmark_every_months
+    every = market.setup.rules.negotiation.benchmark_every_months
     market.round = negotiate(
-        rules=rules,
+        rules=market.setup.rules,
         table=table,
         suppliers=_suppliers(views),
-        exposure=exposure,
-        affiliates=setup.affiliates,
+        exposure=exposures(market),
+        affiliates=market.setup.affiliates,
         bargainer=market.bargainer,
         benchmark=every > 0 and market.month % every == 0,
     )
@@ -105,6 +78,50 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
         )
         for lot in tender.lots
     ]
+
+
+def _table(market: "Market", requests: list[Request], views: dict[str, CloudView]) -> Table | None:
+    """Lay out what clouds quote to the requests; return nothing if nobody quotes."""
+    rules = market.setup.rules
+    values = np.array([r.lot.value for r in requests])
+    take, use = uses(rules, values, market.contract_price)
+    ask = _ask(market, requests, use)
+    quotes = [(v.index, market.participants[n].decide("pricer", v, ask)) for n, v in views.items()]
+    if not any(quote.columns for _, quote in quotes):
+        return None
+    table = lay_out(
+        rules=rules,
+        requests=requests,
+        quotes=quotes,
+        take=take,
+        use=use,
+        theta=market.setup.theta,
+        allowed=may_sign(market)[ask.lab],
+        switching=switching_costs(market, exposures(market))[ask.lab],
+        reference=market.contract_price,
+    )
+    cost = rules.negotiation.bid_cost_usd
+    return _without_deterred(market, table, ask.lab, cost) if cost > 0 else table
+
+
+def _ask(market: "Market", requests: list[Request], use: np.ndarray) -> Ask:
+    labs = np.array([r.lab for r in requests])
+    hazards = [hazard_of_failure(market, market.setup.labs[i]) for i in labs]
+    return Ask(
+        lab=labs,
+        start_months=np.array([r.lot.start_months for r in requests]),
+        h100e=np.array([r.lot.h100e for r in requests]),
+        hazard_per_month=np.array(hazards),
+        use=use,
+    )
+
+
+def _without_deterred(
+    market: "Market", table: Table, labs: np.ndarray, bid_cost_usd: float
+) -> Table:
+    """Return the table without clouds whose expected gain does not cover the cost of a bid."""
+    stay_out = deterred(table, notified(market)[labs][:, table.cloud], bid_cost_usd)
+    return replace(table, allowed=table.allowed & ~stay_out)
 
 
 def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:

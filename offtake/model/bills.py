@@ -8,7 +8,7 @@ import numpy as np
 
 from offtake.model.cents import cents
 from offtake.model.clauses import RevenueShare
-from offtake.model.contracts import Stage
+from offtake.model.contracts import Loan, Stage
 from offtake.model.events import Claim, Posting
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
@@ -39,33 +39,51 @@ def income(market: "Market") -> Iterator[Posting]:
 
 def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
     """Return what labs owe for the month, and the prepayments that it draws down."""
-    books, scenario = market.books, market.setup.scenario
-    served = books.served
+    compute, draws = _compute_bills(market, used)
+    bills = [
+        *_overheads(market),
+        *_revenue_shares(market),
+        *compute,
+        *_spot_bills(market),
+        *_arrears(market, market.setup.labs),
+    ]
+    return bills, draws
+
+
+def _overheads(market: "Market") -> Iterator[Posting]:
+    served, labs = market.books.served, market.setup.scenario.labs
     assert served is not None
-    bills: list[Posting] = []
-    draws: list[Claim] = []
     for i, name in enumerate(market.setup.labs):
-        if name not in books.failed:
-            overhead = scenario.labs[name].overhead_revenue_share * float(served.revenue_usd[i])
-            bills.append(Posting(name, "Suppliers", cents(overhead), "overhead"))
+        if name not in market.books.failed:
+            overhead = labs[name].overhead_revenue_share * float(served.revenue_usd[i])
+            yield Posting(name, "Suppliers", cents(overhead), "overhead")
+
+
+def _revenue_shares(market: "Market") -> Iterator[Posting]:
+    books = market.books
+    assert books.served is not None
     for clause in books.clauses:
         if isinstance(clause, RevenueShare) and clause.lab not in books.failed:
-            revenue = float(served.revenue_usd[books.lab_index[clause.lab]])
-            owed = cents(clause.share * revenue)
-            bills.append(Posting(clause.lab, clause.cloud, owed, "revenue share"))
+            revenue = float(books.served.revenue_usd[books.lab_index[clause.lab]])
+            yield Posting(clause.lab, clause.cloud, cents(clause.share * revenue), "revenue share")
+
+
+def _compute_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
+    """Return bills of contracts less what they draw from prepayments, and these draws."""
+    contracts = market.books.contracts
+    bills: list[Posting] = []
+    draws: list[Claim] = []
     amounts = contract_bills_usd(market, used)
     for row in np.flatnonzero(amounts > 0).tolist():
-        contract = books.contracts.facts[row]
+        contract = contracts.facts[row]
         owed = cents(float(amounts[row]))
-        left = books.contracts.prepaid_cents.get(contract.name, 0)
+        left = contracts.prepaid_cents.get(contract.name, 0)
         if left:
             months_left = math.ceil(contract.end - market.time + 1)
             draw = contract.prepayment.draw_cents(owed, left, months_left)
             draws.append(Claim(contract.buyer, contract.seller, "prepayment", -draw, contract.name))
             owed -= draw
         bills.append(Posting(contract.buyer, contract.seller, owed, "compute", contract.name))
-    bills.extend(_spot_bills(market))
-    bills.extend(_arrears(market, market.setup.labs))
     return bills, draws
 
 
@@ -97,8 +115,18 @@ def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
 
 def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
     """Return what clouds owe for the month: rent, power and operation, debt service."""
+    bills = [
+        *_running_costs(market, used),
+        *_rents(market),
+        *(b for _, loan in sorted(market.books.loans.items()) for b in _debt_service(market, loan)),
+        *_arrears(market, market.setup.clouds),
+    ]
+    return [bill for bill in bills if bill.payer not in market.books.failed]
+
+
+def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
+    """Yield what power and operation of used capacity cost each cloud, spot included."""
     books, setup = market.books, market.setup
-    bills: list[Posting] = []
     c = books.contracts
     n = c.size
     running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
@@ -108,12 +136,7 @@ def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
             costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
     for index, name in enumerate(setup.clouds):
         if name not in books.failed:
-            bills.append(Posting(name, "Suppliers", cents(float(costs[index])), "running"))
-    bills.extend(_rents(market))
-    for _, loan in sorted(books.loans.items()):
-        bills.extend(_debt_service(market, loan.name))
-    bills.extend(_arrears(market, setup.clouds))
-    return [bill for bill in bills if bill.payer not in books.failed]
+            yield Posting(name, "Suppliers", cents(float(costs[index])), "running")
 
 
 def _rents(market: "Market") -> Iterator[Posting]:
@@ -123,8 +146,9 @@ def _rents(market: "Market") -> Iterator[Posting]:
             yield Posting(site.pool.cloud, site.landlord, cents(usd), "rent", site.name)
 
 
-def _debt_service(market: "Market", name: str) -> Iterator[Posting]:
-    loan = market.books.loans[name]
+def _debt_service(market: "Market", loan: Loan) -> Iterator[Posting]:
+    """Yield interest and principal of a loan; what is left at the end of its term is due at once."""
+    name = loan.name
     owed = market.books.claims.get((loan.lender, loan.borrower, "loan", name), 0)
     if owed > 0:
         interest = round(owed * loan.rate_per_year / 12)

@@ -14,25 +14,41 @@ if TYPE_CHECKING:
 
 def finance(market: "Market") -> None:
     """Labs with a short runway look for a round that doubles the target; investors answer (fin-6)."""
-    books, scenario = market.books, market.setup.scenario
-    rules = scenario.finance
-    believed, served = books.believed, books.served
+    believed = market.books.believed
+    assert believed is not None
+    for i, name in enumerate(market.setup.labs):
+        cash, burn = market.books.deposits[name] / 100, float(believed.burn_usd[i])
+        if _needs_a_round(market, name, cash, burn):
+            target = market.setup.scenario.finance.runway_target_months
+            _hold_round(market, i, 2 * target * burn - cash)
+
+
+def _needs_a_round(market: "Market", lab: str, cash_usd: float, burn_usd: float) -> bool:
+    """Return whether a lab's runway is short and its last round long enough ago."""
+    rules = market.setup.scenario.finance
+    short = runway_months(cash_usd, burn_usd) < rules.runway_target_months
+    last = market.books.last_round.get(lab, -math.inf)
+    rested = market.time - last >= rules.round_interval_months
+    return lab not in market.books.failed and short and rested
+
+
+def _hold_round(market: "Market", index: int, asked: float) -> None:
+    """Ask one investor after the other for what is still missing."""
+    investors, lab = market.setup.scenario.investors, market.setup.labs[index]
+    forward, growth = _prospects(market, index)
+    for investor in sorted(investors):
+        if investors[investor].joins_rounds and asked > 0:
+            asked -= _ask_investor(market, investor, lab, asked, forward, growth)
+
+
+def _prospects(market: "Market", index: int) -> tuple[float, float]:
+    """Return a lab's revenue of the year ahead, USD, and its believed growth a year."""
+    believed, served = market.books.believed, market.books.served
     assert believed is not None
     assert served is not None
-    for i, name in enumerate(market.setup.labs):
-        burn = float(believed.burn_usd[i])
-        cash = books.deposits[name] / 100
-        if name in books.failed or runway_months(cash, burn) >= rules.runway_target_months:
-            continue
-        last = books.last_round.get(name, -math.inf)
-        if market.time - last < rules.round_interval_months:
-            continue
-        asked = 2 * rules.runway_target_months * burn - cash
-        growth = math.exp(12 * float(believed.revenue_growth[i])) - 1
-        forward = 12 * float(served.revenue_usd[i]) * math.sqrt(1 + max(growth, 0.0))
-        for investor in sorted(scenario.investors):
-            if scenario.investors[investor].joins_rounds and asked > 0:
-                asked -= _ask_investor(market, investor, name, asked, forward, growth)
+    growth = math.exp(12 * float(believed.revenue_growth[index])) - 1
+    forward = 12 * float(served.revenue_usd[index]) * math.sqrt(1 + max(growth, 0.0))
+    return forward, growth
 
 
 def _ask_investor(

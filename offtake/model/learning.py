@@ -17,14 +17,34 @@ PRICE_MEMORY = 0.85
 
 def observe(market: "Market") -> None:
     """Everybody learns from the month before: growth, errors, prices, who wins."""
-    books = market.books
-    served, before = books.served, books.believed
+    served, before = market.books.served, market.books.believed
     assert served is not None
     assert before is not None
     need = served.load_h100e + served.training_need_h100e
+    growth, variance = _forecasts(market, before, need)
+    market.apply(
+        Believed(
+            growth=growth,
+            variance=variance,
+            need_h100e=need,
+            contract_price=_contract_price(market, before),
+            spot_price=_spot_price(market, before.spot_price),
+            win_share=_win_share(market, before),
+            revenue_usd=served.revenue_usd,
+            revenue_growth=_revenue_growth(market, before, served),
+            burn_usd=_burn_usd(market, before),
+            cause="observation",
+        )
+    )
+
+
+def _forecasts(
+    market: "Market", before: Believed, need: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return growth and its variance as each lab forecasts them; news that labs are told comes last."""
     growth, variance = before.growth.copy(), before.variance.copy()
     for i, name in enumerate(market.setup.labs):
-        if name not in books.failed and market.month > 1:
+        if name not in market.books.failed and market.month > 1:
             view = ForecastView(
                 name=name,
                 rules=market.setup.scenario.beliefs,
@@ -38,22 +58,13 @@ def observe(market: "Market") -> None:
     for i, told in market.told_growth.items():
         growth[i] = told
     market.told_growth.clear()
-    market.apply(
-        Believed(
-            growth=growth,
-            variance=variance,
-            need_h100e=need,
-            contract_price=_contract_price(market, before),
-            spot_price=_spot_price(market, before.spot_price),
-            win_share=_win_share(market, before),
-            revenue_usd=served.revenue_usd,
-            revenue_growth=_revenue_growth(market, before, served),
-            burn_usd=0.5 * before.burn_usd + 0.5 * market.burn_usd
-            if market.month > 1
-            else market.burn_usd,
-            cause="observation",
-        )
-    )
+    return growth, variance
+
+
+def _burn_usd(market: "Market", before: Believed) -> np.ndarray:
+    if market.month == 1:
+        return market.burn_usd
+    return 0.5 * before.burn_usd + 0.5 * market.burn_usd
 
 
 def _revenue_growth(market: "Market", before: Believed, served: Served) -> np.ndarray:

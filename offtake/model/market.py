@@ -8,7 +8,7 @@ import mesa
 import numpy as np
 from mesa.time import Priority, Schedule
 
-from offtake.model.bargaining import BARGAINERS, Bargainer
+from offtake.model.bargaining import Bargainer, bargainer
 from offtake.model.books import Books
 from offtake.model.calendar import Calendar
 from offtake.model.dates import run_due
@@ -86,7 +86,7 @@ class Market(mesa.Model):
         self.scenario_data = scenario
         self.check = check
         self.trace = trace
-        self.bargainer: Bargainer = _bargainer(scenario.negotiation.bargainer)
+        self.bargainer: Bargainer = bargainer(scenario.negotiation.bargainer)
         self.calendar = Calendar()
         self.books = Books(
             labs=self.setup.labs,
@@ -225,10 +225,3 @@ class Market(mesa.Model):
             for name, data in sorted(getattr(self.setup.scenario, table).items()):
                 chosen = {**data.strategies, **strategies.get(name, {})}
                 self.participants[name] = entrant(self, name=name, data=data, strategies=chosen)
-
-
-def _bargainer(name: str) -> Bargainer:
-    if name not in BARGAINERS:
-        known = ", ".join(sorted(BARGAINERS))
-        raise ValueError(f"negotiation.bargainer is {name!r}; known: {known}")
-    return BARGAINERS[name]

@@ -27,9 +27,7 @@ LEAST_STOCK = 1e-6
 
 def serve(market: "Market") -> None:
     """Capacity delivered in the month serves demand; what is left over trains."""
-    books, setup = market.books, market.setup
-    demand = setup.scenario.demand
-    before = books.served
+    before = market.books.served
     assert before is not None
     delivered = _delivered_h100e(market)
     capacity = np.array([math.fsum(row) for row in delivered.tolist()])
@@ -41,53 +39,16 @@ def serve(market: "Market") -> None:
     market.used_h100e = _used(market, served, capacity, shares)
     used = _by_lab(market, market.used_h100e) + _spot_by_lab(market)
     trained = np.maximum(used - served, 0.0)
-    stock = np.maximum(
-        stock_after(
-            before.training_stock,
-            trained,
-            demand.training_decay_per_month,
-            training_efficiency(market),
-        ),
-        LEAST_STOCK,
-    )
-    utility = utilities(
-        appeal=market.appeal + setup.appeal_path[market.month - 1],
-        stock=stock,
-        price_usd=before.price_usd,
-        unserved=unserved,
-        reach=setup.reach,
-        quality_return=demand.quality_return,
-        price_sensitivity=float(setup.price_sensitivity[market.month - 1]),
-        unserved_penalty=demand.unserved_penalty,
-    )
-    chosen, _ = choice(utility)
-    share = adoption(
-        before.adopters_share, demand.innovation_per_year, demand.imitation_per_year, 1 / 12
-    )
-    potential = demand.potential_users_million
-    joined = (share - before.adopters_share) * potential
-    users = users_after(
-        before.users_million,
-        before.adopters_share * potential,
-        joined,
-        chosen,
-        demand.churn_per_month,
-    )
-    price = service_price(
-        before.price_usd,
-        hours_asked(market, market.month) * market.contract_price,
-        chosen,
-        market.conduct,
-        float(setup.price_sensitivity[market.month]),
-        demand.price_adjustment,
-    )
-    failed = np.array([name in books.failed for name in setup.labs])
+    stock = _stock(market, before, trained)
+    chosen = _chosen(market, before, stock, unserved)
+    share, users = _users(market, before, chosen)
+    failed = np.array([name in market.books.failed for name in market.setup.labs])
     market.apply(
         Served(
             users_million=np.where(failed, 1e-9, users),
             adopters_share=share,
             training_stock=stock,
-            price_usd=price,
+            price_usd=_service_price(market, before, chosen),
             unserved=unserved,
             revenue_usd=np.where(failed, 0.0, revenue),
             load_h100e=load(users, hours_asked(market, market.month)),
@@ -129,6 +90,61 @@ def _spot_by_lab(market: "Market") -> np.ndarray:
         for lab, _, h100e in market.books.spot[region].purchases:
             bought[market.books.lab_index[lab]] += h100e
     return bought
+
+
+def _stock(market: "Market", before: Served, trained: np.ndarray) -> np.ndarray:
+    """Return training stock after a month's training, H100e-months (dem-7)."""
+    decay = market.setup.scenario.demand.training_decay_per_month
+    stock = stock_after(before.training_stock, trained, decay, training_efficiency(market))
+    return np.maximum(stock, LEAST_STOCK)
+
+
+def _chosen(
+    market: "Market", before: Served, stock: np.ndarray, unserved: np.ndarray
+) -> np.ndarray:
+    """Return the share of choosing users that each lab wins (dem-2)."""
+    setup, demand = market.setup, market.setup.scenario.demand
+    utility = utilities(
+        appeal=market.appeal + setup.appeal_path[market.month - 1],
+        stock=stock,
+        price_usd=before.price_usd,
+        unserved=unserved,
+        reach=setup.reach,
+        quality_return=demand.quality_return,
+        price_sensitivity=float(setup.price_sensitivity[market.month - 1]),
+        unserved_penalty=demand.unserved_penalty,
+    )
+    chosen, _ = choice(utility)
+    return chosen
+
+
+def _users(market: "Market", before: Served, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the share of adopters and users by lab after a month's adoption and churn, million."""
+    demand = market.setup.scenario.demand
+    potential = demand.potential_users_million
+    share = adoption(
+        before.adopters_share, demand.innovation_per_year, demand.imitation_per_year, 1 / 12
+    )
+    users = users_after(
+        before.users_million,
+        before.adopters_share * potential,
+        (share - before.adopters_share) * potential,
+        chosen,
+        demand.churn_per_month,
+    )
+    return share, users
+
+
+def _service_price(market: "Market", before: Served, chosen: np.ndarray) -> np.ndarray:
+    """Return what a user pays next month, USD (dem-6)."""
+    return service_price(
+        before.price_usd,
+        hours_asked(market, market.month) * market.contract_price,
+        chosen,
+        market.conduct,
+        float(market.setup.price_sensitivity[market.month]),
+        market.setup.scenario.demand.price_adjustment,
+    )
 
 
 def _used(

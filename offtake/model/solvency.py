@@ -20,31 +20,31 @@ def check_solvency(market: "Market") -> None:
 
 
 def _fail(market: "Market", name: str) -> None:
-    books = market.books
     cause = f"event:{market.apply(Defaulted(name=name, cause='arrears beyond grace'))}"
-    for row in range(books.contracts.size):
-        contract = books.contracts.facts[row]
-        if name in (contract.buyer, contract.seller) and books.contracts.state[row] in (
-            "signed",
-            "active",
-        ):
+    _end_contracts(market, name, cause)
+    _share_out(market, name, cause)
+
+
+def _end_contracts(market: "Market", name: str, cause: str) -> None:
+    contracts = market.books.contracts
+    for row in range(contracts.size):
+        contract = contracts.facts[row]
+        runs = contracts.state[row] in ("signed", "active")
+        if name in (contract.buyer, contract.seller) and runs:
             market.apply(Terminated(contract=contract.name, by=name, cause=cause))
-    owed = sorted((k, c) for k, c in books.claims.items() if k[1] == name and k[2] != "equity")
+
+
+def _share_out(market: "Market", name: str, cause: str) -> None:
+    """Pay claims pari passu from what deposits are left; the rest of them and equity are written off."""
+    held = sorted((k, c) for k, c in market.books.claims.items() if k[1] == name)
+    owed = [(k, c) for k, c in held if k[2] != "equity"]
     total = sum(c for _, c in owed)
-    parts = split(min(max(books.deposits[name], 0), total), [c for _, c in owed])
-    market.post(
-        Posted(
-            postings=tuple(
-                Posting(name, k[0], part, "recovery", k[3])
-                for (k, _), part in zip(owed, parts, strict=True)
-                if part
-            ),
-            claims=tuple(Claim(*k[:3], -c, k[3]) for k, c in owed)
-            + tuple(
-                Claim(*k[:3], -c, k[3])
-                for k, c in sorted(books.claims.items())
-                if k[1:3] == (name, "equity")
-            ),
-            cause=cause,
-        )
-    )
+    parts = split(min(max(market.books.deposits[name], 0), total), [c for _, c in owed])
+    recovered = [
+        Posting(name, k[0], part, "recovery", k[3])
+        for (k, _), part in zip(owed, parts, strict=True)
+        if part
+    ]
+    equity = [(k, c) for k, c in held if k[2] == "equity"]
+    gone = [Claim(*k[:3], -c, k[3]) for k, c in (*owed, *equity)]
+    market.post(Posted(postings=tuple(recovered), claims=tuple(gone), cause=cause))
