@@ -12,20 +12,12 @@ from offtake.model.bargaining import Bargainer, bargainer
 from offtake.model.books import Books
 from offtake.model.calendar import Calendar
 from offtake.model.dates import run_due
-from offtake.model.events import (
-    AnyEvent,
-    Posted,
-    Posting,
-)
+from offtake.model.events import AnyEvent, Posted, Posting
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE
-from offtake.model.opening import (
-    calibrated,
-    date_everything,
-    opening,
-)
+from offtake.model.opening import calibrated, date_everything, opening
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.proposals import Tender
