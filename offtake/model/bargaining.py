@@ -124,3 +124,11 @@ BARGAINERS: dict[str, Bargainer] = {
     "rubinstein": Rubinstein(),
 }
 """Protocols a scenario may name as `negotiation.bargainer`."""
+
+
+def bargainer(name: str) -> Bargainer:
+    """Return the bargainer that a scenario names."""
+    if name not in BARGAINERS:
+        known = ", ".join(sorted(BARGAINERS))
+        raise ValueError(f"negotiation.bargainer is {name!r}; known: {known}")
+    return BARGAINERS[name]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.concentration import herfindahl
 from offtake.model.contracts import Stage
 from offtake.model.events import Entered
 
@@ -136,7 +137,7 @@ def _shares(market: "Market") -> Iterator[str]:
     served = market.books.served
     assert served is not None
     total = math.fsum(served.delivered_h100e.ravel().tolist())
-    hhi = market.hhi()
+    hhi = herfindahl(market)
     if total > 0 and not 1 / len(market.setup.clouds) - TOLERANCE <= hhi <= 1 + TOLERANCE:
         yield f"I8 HHI is {hhi}"
     if (served.delivered_h100e < 0).any():

@@ -1,72 +1,31 @@
 """The market: a Mesa model whose month is a page of phases and whose dates stand in a calendar."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import mesa
 import numpy as np
 from mesa.time import Priority, Schedule
 
-from offtake.model.bargaining import BARGAINERS, Bargainer
+from offtake.model.bargaining import Bargainer, bargainer
 from offtake.model.books import Books
-from offtake.model.calendar import Calendar, Entry
-from offtake.model.cents import cents
-from offtake.model.chance import stream
-from offtake.model.clauses import Prepayment, TakeOrPay, Termination
-from offtake.model.contracts import Contract, Loan, Site, Stage, Tranche
-from offtake.model.demand import (
-    LEAST_TRAINED,
-    budget_value,
-    inference_value,
-    training_value,
-    worth_months,
-)
-from offtake.model.events import (
-    Advanced,
-    Agreed,
-    AnyEvent,
-    Borrowed,
-    Cancelled,
-    Claim,
-    Enacted,
-    Ended,
-    Energised,
-    Happened,
-    Lapsed,
-    Noticed,
-    Opened,
-    Posted,
-    Posting,
-    Repealed,
-    Settled,
-    Signed,
-    Stepped,
-    Terminated,
-    Withdrawn,
-)
+from offtake.model.calendar import Calendar
+from offtake.model.dates import run_due
+from offtake.model.events import AnyEvent, Posted, Posting
 from offtake.model.invariants import InvariantViolation, violations
-from offtake.model.month import PHASES, funding_draw_usd, new_site
-from offtake.model.months import HOURS_PER_MONTH, month_of
-from offtake.model.negotiation import SWITCHING_MONTHS, Deal, Round, Table
+from offtake.model.month import PHASES
+from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE
-from offtake.model.opening import (
-    calibrated,
-    clauses_at,
-    date_everything,
-    opening,
-    schedule_contract,
-)
+from offtake.model.opening import calibrated, date_everything, opening
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
-from offtake.model.pricing import annuity
 from offtake.model.proposals import Tender
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
-from offtake.model.settlement import paid
 from offtake.model.setup import set_up
-from offtake.model.view import BuildOption, CloudView, LabView
+from offtake.model.training import training_shares
+from offtake.model.view import CloudView, LabView
 
 ROLES = {
     "labs": "lab",
@@ -76,16 +35,6 @@ ROLES = {
     "lenders": "lender",
     "governments": "government",
 }
-SPOT_BLOCKS = 4
-"""Steps in which a lab's value curve is bid in the call auction."""
-LEAST_PRICE = 1e-6
-"""Spot price below which compute is free, USD per H100e-hour."""
-SPOT_CASH = 0.1
-"""Share of its cash that a lab spends on spot compute in a month at most."""
-AT_HOME = 0.05
-"""Share of a lab's compute from which it counts as settled on a cloud."""
-INVESTING_SHARE = 0.25
-"""Share of its cash that a lab or a cloud puts into a venture at most."""
 
 __all__ = ["PHASES", "InvariantViolation", "Market"]
 
@@ -129,7 +78,7 @@ class Market(mesa.Model):
         self.scenario_data = scenario
         self.check = check
         self.trace = trace
-        self.bargainer: Bargainer = _bargainer(scenario.negotiation.bargainer)
+        self.bargainer: Bargainer = bargainer(scenario.negotiation.bargainer)
         self.calendar = Calendar()
         self.books = Books(
             labs=self.setup.labs,
@@ -152,7 +101,7 @@ class Market(mesa.Model):
             [scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs]
         )
         self.fixed_training = np.array([scenario.labs[n].training_h100e for n in self.setup.labs])
-        self.training_shares = self._training_shares()
+        self.training_shares = training_shares(self)
         labs, clouds = len(self.setup.labs), len(self.setup.clouds)
         self.told_growth: dict[int, float] = {}
         self.burn_usd = np.zeros(labs)
@@ -174,7 +123,7 @@ class Market(mesa.Model):
         self.recorder = Recorder(self.setup)
         self.datacollector = mesa.DataCollector(model_reporters=dict(HEADLINE))
         date_everything(self.setup, self.books, self.calendar)
-        self._run_due(0.0)
+        run_due(self, 0.0)
         self._wakes_at = math.inf
         self._wake_for_next()
         self.schedule_recurring(
@@ -184,32 +133,18 @@ class Market(mesa.Model):
     def step(self) -> None:
         """Do nothing: the month is a recurring event that closes its instant (row E2)."""
 
-    def _training_shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return rho and rho_f by lab; rho_f, where not given, makes the first month's training true."""
-        assert self.books.served is not None
-        labs = [self.setup.scenario.labs[n] for n in self.setup.labs]
-        revenue = self.books.served.revenue_usd
-        spent = self.fixed_training * self.contract_price * HOURS_PER_MONTH
-        rho = np.array([lab.training_revenue_share for lab in labs])
-        given = np.array([lab.training_funding_share is not None for lab in labs])
-        most = np.where(given, rho, np.minimum(rho, spent / np.maximum(revenue, 1e-9)))
-        draw = funding_draw_usd(self)
-        rest = np.where(draw > 0, (spent - most * revenue) / np.where(draw > 0, draw, 1.0), 0.0)
-        funding = np.array([lab.training_funding_share or 0.0 for lab in labs])
-        return most, np.where(given, funding, np.maximum(rest, 0.0))
-
     # The clock
 
     def _tick(self) -> None:
         if self.month > self.setup.scenario.months:
             self.running = False
             return
-        self._run_due(self.time)
+        run_due(self, self.time)
         for phase in PHASES:
             phase.run(self)
         self.datacollector.collect(self)
         self.posted_from = len(self.books.postings)
-        self._run_due(self.time)
+        run_due(self, self.time)
         self._wake_for_next()
         if self.month >= self.setup.scenario.months:
             self.running = False
@@ -218,7 +153,7 @@ class Market(mesa.Model):
         self._wakes_at = math.inf
         if self.time > self.setup.scenario.months:
             return  # the scenario has ended
-        self._run_due(self.time)
+        run_due(self, self.time)
         self._wake_for_next()
 
     def _wake_for_next(self) -> None:
@@ -228,14 +163,6 @@ class Market(mesa.Model):
         if between and self.time < moment < self._wakes_at:
             self._wakes_at = moment
             self.schedule_event(self._wake, at=moment)
-
-    def _run_due(self, until: float) -> None:
-        while (entry := self.calendar.due(until)) is not None:
-            self._act(entry)
-
-    def _act(self, entry: Entry) -> None:
-        action, _, detail = entry.action.partition(" ")
-        getattr(self, f"_on_{action}")(entry.name, detail)
 
     @property
     def month(self) -> int:
@@ -253,482 +180,6 @@ class Market(mesa.Model):
         if entry is not None and (entry.postings or entry.claims):
             self.apply(entry)
 
-    # What the calendar does
-
-    def _on_step(self, name: str, detail: str) -> None:
-        books = self.books
-        row = books.contracts.row.get(name)
-        if row is None or books.contracts.state[row] not in ("signed", "active"):
-            return
-        contract = books.contracts.facts[row]
-        kw = contract.ramp.steps_kw(contract.capacity_kw)[int(detail)]
-        self.apply(Stepped(contract=name, capacity_kw=kw, cause=f"contract:{name}"))
-
-    def _on_end(self, name: str, _: str) -> None:
-        row = self.books.contracts.row.get(name)
-        if row is not None and self.books.contracts.state[row] in ("signed", "active"):
-            self.apply(Ended(contract=name, cause=f"contract:{name}"))
-
-    def _on_lapse(self, name: str, _: str) -> None:
-        if self.books.sites[name].stage is Stage.LOI:
-            self.apply(Cancelled(site=name, cause="deadline of the letter of intent"))
-
-    def _on_power(self, name: str, _: str) -> None:
-        site = self.books.sites[name]
-        due = max(site.construction_at, site.grid_at)
-        if site.stage not in (Stage.BUILDING, Stage.POWERED) or due > self.time:
-            return  # cancelled, or its clock was moved
-        cause = f"site:{name}"
-        delivers = site.equipped and self.energise(name, cause)
-        if not delivers and site.stage is Stage.BUILDING:
-            self.apply(Advanced(site=replace(site, stage=Stage.POWERED), cause=cause))
-
-    def _on_window(self, name: str, _: str) -> None:
-        notice = self.books.notices.get(name)
-        if notice is None:
-            return
-        cause = f"clause:first refusal of {notice.holder}"
-        contract, sites = notice.contract, notice.sites
-        if {contract.buyer, contract.seller} & self.books.failed:
-            self.apply(Withdrawn(contract=name, cause="default"))
-            return
-        if notice.match is not None and notice.match.seller not in self.books.failed:
-            self.apply(Withdrawn(contract=name, cause=f"{cause}, matched"))
-            contract, sites = notice.match, notice.match_sites
-        self._sign(
-            contract, sites, f"{cause}, {'matched' if contract is notice.match else 'waived'}"
-        )
-
-    def _on_agreement(self, name: str, _: str) -> None:
-        before = [c for c in self.books.clauses if self._clause_of(name, c)]
-        now = clauses_at(self.setup.scenario, name, self.time)
-        cause = f"scenario:agreements.{name}"
-        for clause in before:
-            if clause not in now:
-                self.apply(Lapsed(clause=clause, cause=cause))
-        for clause in now:
-            if clause not in before:
-                self.apply(Agreed(clause=clause, cause=cause))
-
-    def _clause_of(self, name: str, clause: Any) -> bool:
-        given = self.setup.scenario.agreements[name]
-        other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
-        return clause.lab == given.lab and other == given.cloud
-
-    def _on_tranche(self, name: str, _: str) -> None:
-        tranche = self.books.tranches[name]
-        met, why = self._condition(tranche)
-        owed = tranche.amount_cents if met else tranche.reduced_cents
-        amount = self._raise_cash(tranche.investor, owed, name)
-        cause = f"tranche:{name}, {why}"
-        if amount > 0 and tranche.issuer not in self.books.failed:
-            self.post(
-                Posted(
-                    postings=(Posting(tranche.investor, tranche.issuer, amount, "tranche", name),),
-                    claims=(Claim(tranche.investor, tranche.issuer, "equity", amount),),
-                    cause=cause,
-                )
-            )
-        outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
-        self.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
-
-    def _condition(self, tranche: Tranche) -> tuple[bool, str]:
-        match tranche.condition:
-            case "governance":
-                draw = stream(self.setup.seed, "condition", tranche.condition_name).random()
-                return draw < tranche.probability, "governance condition"
-            case "energised-mw":
-                return self._energised_mw(tranche.issuer) >= tranche.at_least, "energised MW"
-            case "revenue":
-                return self._run_rate_usd(tranche.issuer) >= tranche.at_least, "run-rate"
-            case "policy":
-                return tranche.policy in self.books.policies, f"policy {tranche.policy}"
-            case _:
-                return True, "unconditional"
-
-    def _energised_mw(self, issuer: str) -> float:
-        if issuer not in self.books.cloud_index:
-            return 0.0
-        mine = self.setup.pool_cloud == self.books.cloud_index[issuer]
-        return float(self.books.energised_kw[mine].sum()) / 1000
-
-    def _run_rate_usd(self, issuer: str) -> float:
-        assert self.books.served is not None
-        if issuer not in self.books.lab_index:
-            return 0.0
-        return 12 * float(self.books.served.revenue_usd[self.books.lab_index[issuer]])
-
-    def _raise_cash(self, investor: str, owed: int, reference: str) -> int:
-        """Sell assets for what cash does not cover; return what can be paid, cents (fin-1)."""
-        books = self.books
-        if investor in books.failed:
-            return 0
-        cash = max(books.deposits[investor], 0)
-        if books.kinds[investor] != "investor":
-            return min(owed, int(cash * INVESTING_SHARE))
-        sold = min(max(owed - cash, 0), books.assets[investor])
-        if sold > 0:
-            sale = Posting("Customers", investor, sold, "asset sale", reference)
-            self.post(Posted(postings=(sale,), cause=f"tranche:{reference}"))
-        return min(owed, cash + sold)
-
-    def _on_enact(self, name: str, _: str) -> None:
-        self.change_policy(name, True, "schedule")
-
-    def _on_repeal(self, name: str, _: str) -> None:
-        self.change_policy(name, False, "schedule")
-
-    def _on_happen(self, name: str, _: str) -> None:
-        event = self.setup.scenario.events[name]
-        self.apply(
-            Happened(
-                event=name,
-                usage_factor=1 + event.usage_shock,
-                efficiency_factor=1 + event.efficiency_shock,
-                cause=f"scenario:events.{name}",
-            )
-        )
-        if event.growth_belief_per_month is not None and event.lab is not None:
-            self.told_growth[self.books.lab_index[event.lab]] = event.growth_belief_per_month
-
-    def _on_undo(self, name: str, _: str) -> None:
-        event = self.setup.scenario.events[name]
-        self.apply(
-            Happened(
-                event=name,
-                usage_factor=1 / (1 + event.usage_shock),
-                efficiency_factor=1 / (1 + event.efficiency_shock),
-                cause=f"scenario:events.{name}",
-            )
-        )
-
-    # Policies
-
-    def policy_dates(self, name: str) -> tuple[float, float]:
-        """Return from when until when a policy is scheduled, months."""
-        given = self.setup.scenario.policies[name]
-        until = (
-            math.inf if given.until is None else month_of(self.setup.scenario.start, given.until)
-        )
-        return month_of(self.setup.scenario.start, given.effective), until
-
-    def change_policy(self, name: str, enacted: bool, cause: str) -> None:
-        """Bring a policy into force or end it; clocks that still run follow a new permitting rule."""
-        if enacted == (name in self.books.policies):
-            return
-        before = {r: self.grid_multiplier(r) for r in self.setup.scenario.regions}
-        self.apply((Enacted if enacted else Repealed)(policy=name, cause=cause))
-        for region, old in before.items():
-            new = self.grid_multiplier(region)
-            if new != old:
-                self._move_grid_clocks(region, new / old, f"policy:{name}")
-
-    def _move_grid_clocks(self, region: str, factor: float, cause: str) -> None:
-        for name in sorted(self.books.sites):
-            site = self.books.sites[name]
-            waits = site.stage is Stage.BUILDING and site.grid_at > self.time
-            if site.pool.region == region and waits:
-                grid_at = self.time + (site.grid_at - self.time) * factor
-                self.apply(Advanced(site=replace(site, grid_at=grid_at), cause=cause))
-                due = max(site.construction_at, grid_at)
-                self.calendar.add(max(due, self.time), "power", name, rank=1)
-
-    def grid_multiplier(self, region: str) -> float:
-        """Return the factor of all policies in force on the grid clock of a region."""
-        return math.prod(
-            self.policies[name].grid_multiplier(region) for name in sorted(self.books.policies)
-        )
-
-    def objection_to_build(self, cloud: str, region: str, h100e: float = 0.0) -> str | None:
-        """Return why a cloud may not bring so much more compute to a region now, if it may not."""
-        parent = self.setup.scenario.clouds[cloud].parent or cloud
-        for name in sorted(self.books.policies):
-            rule = self.policies[name]
-            if not rule.counts(destination=region, parent=parent):
-                continue
-            objection = rule.objection(
-                destination=region, parent=parent, h100e=self._fitted_h100e(rule) + h100e
-            )
-            if objection is not None:
-                return objection
-        return None
-
-    def room_under_quotas_h100e(self, cloud: str, region: str, lead_months: float) -> float:
-        """Return what quotas in force leave to a cloud in a region until a new site is powered, H100e."""
-        parent = self.setup.scenario.clouds[cloud].parent or cloud
-        room = math.inf
-        for name in sorted(self.books.policies):
-            rule = self.policies[name]
-            if rule.counts(destination=region, parent=parent):
-                quota = rule.yearly_h100e() * (1 + lead_months / 12)
-                room = min(room, quota - self._fitted_h100e(rule) - self._coming_h100e(rule))
-        return max(room, 0.0)
-
-    def _coming_h100e(self, rule: Policy) -> float:
-        """Return what the firm pipeline will fit under a rule, H100e."""
-        clouds, chips = self.setup.scenario.clouds, self.setup.scenario.chips
-        return math.fsum(
-            site.capacity_kw * chips[site.pool.chip].h100e_per_mw / 1000
-            for _, site in sorted(self.books.sites.items())
-            if Stage.LEASED <= site.stage <= Stage.POWERED
-            and rule.counts(
-                destination=site.pool.region,
-                parent=clouds[site.pool.cloud].parent or site.pool.cloud,
-            )
-        )
-
-    def _fitted_h100e(self, rule: Policy) -> float:
-        """Return what has been fitted under a rule within a year, H100e."""
-        since = self.time - 12
-        clouds, theta = self.setup.scenario.clouds, self.setup.scenario.chips
-        fitted = []
-        for time, site in reversed(self.books.energisations):
-            if time <= since:
-                break
-            parent = clouds[site.pool.cloud].parent or site.pool.cloud
-            if rule.counts(destination=site.pool.region, parent=parent):
-                fitted.append(site.capacity_kw * theta[site.pool.chip].h100e_per_mw / 1000)
-        return math.fsum(fitted)
-
-    # Sites
-
-    def energise(self, name: str, cause: str) -> bool:
-        """Fit a powered site with chips, if policy and money allow; return whether it delivers now."""
-        site = self.books.sites[name]
-        if max(site.construction_at, site.grid_at) > self.time:
-            return False
-        cloud = site.pool.cloud
-        chip = self.setup.scenario.chips[site.pool.chip]
-        h100e = site.capacity_kw * chip.h100e_per_mw / 1000
-        if cloud in self.books.failed or self.objection_to_build(cloud, site.pool.region, h100e):
-            return False
-        cost = cents(h100e * chip.price_usd_per_h100e)
-        self._borrow_for(site, cost, cause)
-        if self.books.deposits[cloud] < cost:
-            return False
-        self.post(Posted(postings=(Posting(cloud, "Suppliers", cost, "chips", name),), cause=cause))
-        self.apply(Energised(site=name, cause=cause))
-        return True
-
-    def _borrow_for(self, site: Site, cost: int, cause: str) -> None:
-        data = self.setup.scenario.clouds[site.pool.cloud]
-        lenders = sorted(set(self.setup.scenario.lenders) - self.books.failed)
-        if data.debt_share == 0 or not lenders:
-            return
-        lender = max(lenders, key=lambda name: (self.books.deposits[name], name))
-        rules = self.setup.scenario.finance
-        wanted = min(round(cost * data.debt_share), self.debt_room_cents(site.pool.cloud))
-        amount = min(wanted, max(self.books.deposits[lender], 0))
-        if amount <= 0:
-            return
-        name = f"loan for {site.name}"
-        loan = Loan(
-            name=name,
-            lender=lender,
-            borrower=site.pool.cloud,
-            principal_cents=amount,
-            rate_per_year=rules.debt_rate_per_year,
-            start=self.time,
-            months=rules.debt_term_months,
-        )
-        self.apply(Borrowed(loan=loan, cause=cause))
-        self.post(
-            Posted(
-                postings=(Posting(lender, loan.borrower, amount, "loan", name),),
-                claims=(Claim(lender, loan.borrower, "loan", amount, name),),
-                cause=cause,
-            )
-        )
-
-    def debt_room_cents(self, cloud: str) -> int:
-        """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
-        rules = self.setup.scenario.finance
-        rate = rules.debt_rate_per_year / 12
-        c = self.books.contracts
-        worth = 0.0
-        for row, contract in enumerate(c.facts):
-            if contract.seller != cloud or c.state[row] not in ("signed", "active"):
-                continue
-            left = min(c.end[row] - max(self.time, c.start[row]), rules.debt_term_months)
-            net = contract.take_or_pay.floor * c.price[row] - self.setup.running[c.pool[row]]
-            worth += (
-                max(net, 0.0)
-                * contract.h100e
-                * HOURS_PER_MONTH
-                * float(annuity(rate, max(left, 0)))
-            )
-        owed = self.books.owed(cloud, "loan")
-        return max(cents(worth / rules.dscr) - owed, 0)
-
-    # Deals
-
-    def conclude(self, deal: Deal) -> None:
-        """Sign a deal, or notify it to the holder of a first refusal."""
-        buyer, seller = self.setup.labs[deal.request.lab], self.setup.clouds[deal.cloud]
-        kw = deal.capacity_kw
-        option = deal.column.option
-        if option is not None and option.landlord is not None:
-            kw = min(kw, self.books.shells_kw[option.landlord])
-        if kw <= 0:
-            return
-        contract = self._contract(deal, buyer, kw, deal.column.pool_index, option)
-        sites = self._sites(option, kw)
-        clause = self.books.first_refusal(buyer, seller, self.time)
-        if clause is None or deal.affiliate or clause.holder in self.books.failed:
-            self._sign(contract, sites, f"tender:{buyer} {self.month}")
-            return
-        match, match_sites = self._match(deal, buyer, clause.holder, kw)
-        closes = clause.closes(self.time)
-        self.apply(
-            Noticed(
-                contract=contract,
-                holder=clause.holder,
-                closes=closes,
-                match=match,
-                sites=sites,
-                match_sites=match_sites,
-                cause=f"clause:first refusal of {clause.holder}",
-            )
-        )
-        self.calendar.add(closes, "window", contract.name)
-
-    def _contract(
-        self, deal: Deal, buyer: str, kw: int, pool_index: int, option: BuildOption | None
-    ) -> Contract:
-        pool = self.setup.pools[pool_index]
-        pair = (buyer, pool.cloud)
-        self.contract_count[pair] = self.contract_count.get(pair, 0) + 1
-        lead = math.ceil(option.lead_months) if option is not None else 0
-        start = self.time + max(deal.request.lot.start_months, lead)
-        theta = float(self.setup.theta[pool_index])
-        contract = Contract(
-            name=f"{buyer} with {pool.cloud} {self.contract_count[pair]}",
-            buyer=buyer,
-            pool=pool,
-            capacity_kw=kw,
-            h100e_per_mw=theta,
-            price_usd_per_h100e_hour=deal.price,
-            signed=self.time,
-            start=start,
-            end=start + deal.term_months,
-            take_or_pay=TakeOrPay(floor=deal.floor_share),
-            termination=Termination(fee_months=self.setup.scenario.negotiation.termination_months),
-            affiliate=deal.affiliate,
-            ceiling=deal.ceiling,
-            floor=deal.reservation,
-            limits=deal.limits,
-            slack=deal.slack,
-        )
-        return replace(contract, prepayment=Prepayment(amount_cents=self._prepayment(contract)))
-
-    def _prepayment(self, contract: Contract) -> int:
-        """Return the prepayment with most joint surplus: the largest iff money is dearer to the seller."""
-        scenario = self.setup.scenario
-        buyer, seller = scenario.labs[contract.buyer], scenario.clouds[contract.seller]
-        share = max(scenario.negotiation.prepayment, default=0.0)
-        if contract.affiliate or seller.discount_per_year <= buyer.discount_per_year:
-            return 0
-        year = min(contract.months, 12.0) * HOURS_PER_MONTH
-        amount = cents(
-            share
-            * contract.take_or_pay.floor
-            * contract.price_usd_per_h100e_hour
-            * contract.h100e
-            * year
-        )
-        return amount if self.books.deposits[contract.buyer] >= 2 * amount else 0
-
-    def _sites(self, option: BuildOption | None, kw: int) -> tuple[Site, ...]:
-        if option is None:
-            return ()
-        largest = int(self.setup.scenario.building.largest_site_mw * 1000)
-        parts = [largest] * (kw // largest) + ([kw % largest] if kw % largest else [])
-        return tuple(new_site(self, option, part, letter=False) for part in parts)
-
-    def _match(
-        self, deal: Deal, buyer: str, holder: str, kw: int
-    ) -> tuple[Contract | None, tuple[Site, ...]]:
-        """Return what the holder would sign: it matches iff the terms cover its own floor (B13)."""
-        assert self.table is not None
-        table = self.table
-        lot = next(i for i, r in enumerate(table.requests) if r is deal.request)
-        index = self.books.cloud_index[holder]
-        h100e = kw * float(self.setup.theta[deal.column.pool_index]) / 1000
-        for j in np.flatnonzero(table.cloud == index).tolist():
-            column = table.columns[j]
-            own_kw = math.ceil(h100e / float(table.theta[j]))
-            room = self._room_left(column.pool_index, deal, column.option)
-            if table.cost[lot, j] <= deal.effective_price and 0 < own_kw <= room:
-                contract = self._contract(deal, buyer, own_kw, column.pool_index, column.option)
-                return contract, self._sites(column.option, own_kw)
-        return None, ()
-
-    def _room_left(self, pool_index: int, deal: Deal, option: BuildOption | None) -> int:
-        if option is not None:
-            left = option.room_kw
-            if option.landlord is not None:
-                left = min(left, self.books.shells_kw[option.landlord])
-            return left
-        start = self.month + deal.request.lot.start_months
-        free = self.books.free_kw()[pool_index, start:]
-        return int(free.min(initial=np.iinfo(np.int64).max))
-
-    def _sign(self, contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
-        if contract.prepayment.amount_cents > self.books.deposits[contract.buyer]:
-            contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
-        for site in sites:
-            self._open_for(contract, site)
-        self.apply(Signed(contract=contract, cause=cause))
-        amount = contract.prepayment.amount_cents
-        if amount:
-            self.post(
-                Posted(
-                    postings=(
-                        Posting(
-                            contract.buyer, contract.seller, amount, "prepayment", contract.name
-                        ),
-                    ),
-                    claims=(
-                        Claim(contract.buyer, contract.seller, "prepayment", amount, contract.name),
-                    ),
-                    cause=f"contract:{contract.name}",
-                )
-            )
-        schedule_contract(self.calendar, contract, self.time)
-        labs, clouds = self.books.lab_index, self.books.cloud_index
-        self.awards_h100e[labs[contract.buyer], clouds[contract.seller]] += contract.h100e
-        if not contract.affiliate:
-            self.signed_prices.append((self._start_price(contract), contract.h100e))
-
-    def leave(self, name: str, fee_cents: int) -> None:
-        """End a contract for its buyer against the fee; what was prepaid counts towards it (B15)."""
-        contract = self.books.contracts.facts[self.books.contracts.row[name]]
-        prepaid = self.books.contracts.prepaid_cents.get(name, 0)
-        cause = f"proposal:{contract.buyer} leaves"
-        if prepaid:
-            used = Claim(contract.buyer, contract.seller, "prepayment", -prepaid, name)
-            self.post(Posted(postings=(), claims=(used,), cause=cause))
-        fee = Posting(
-            contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name
-        )
-        self.post(paid(self.books.deposits, [fee], frozenset()))
-        self.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
-
-    def _start_price(self, contract: Contract) -> float:
-        """Return the start price of a fixed price, with the buyer's discount rate."""
-        lab = self.setup.scenario.labs[contract.buyer]
-        rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
-        decline = self.setup.rules.decline_per_month
-        both = (1 + rate) * math.exp(decline) - 1
-        level = float(annuity(both, contract.months)) * math.exp(decline)
-        return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
-
-    def _open_for(self, contract: Contract, site: Site) -> None:
-        left = self.books.shells_kw.get(site.landlord or "", 0)
-        if site.landlord is not None and left < site.capacity_kw:
-            site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
-        self.apply(Opened(site=site, cause=f"contract:{contract.name}"))
-
     # Numbers that several phases read
 
     @property
@@ -743,175 +194,10 @@ class Market(mesa.Model):
         return self.books.served.adopters_share * self.setup.scenario.demand.potential_users_million
 
     @property
-    def training_efficiency(self) -> float:
-        """What an H100e-month of training yields against the start (dem-7)."""
-        growth = self.setup.scenario.demand.training_efficiency_growth_per_month
-        return math.exp(growth * self.month)
-
-    @property
     def contract_price(self) -> float:
         """Public index of contract prices, start price, USD per H100e-hour."""
         assert self.books.believed is not None
         return self.books.believed.contract_price
-
-    def hours(self, month: int) -> np.ndarray:
-        """Return H100e-hours that a user asks for in a month, by lab (dem-4)."""
-        path = self.setup.usage_path
-        factor = path[min(month, len(path) - 1)] * self.books.usage_factor
-        return self.setup.hours_per_user * (factor / self.books.efficiency_factor)
-
-    def training_values(self, shares: np.ndarray) -> np.ndarray:
-        """Return v^T by lab at what it trains now, USD per H100e-hour (dem-7, dem-9)."""
-        served, believed = self.books.served, self.books.believed
-        assert served is not None
-        assert believed is not None
-        scenario = self.setup.scenario
-        discount = np.array([scenario.labs[n].discount_per_year for n in self.setup.labs])
-        worth = worth_months(
-            believed.growth,
-            discount,
-            scenario.demand.training_decay_per_month,
-            scenario.beliefs.damping,
-        )
-        value = training_value(
-            served.revenue_usd,
-            served.training_stock,
-            shares,
-            scenario.demand.quality_return,
-            worth,
-            self.training_efficiency,
-        )
-        wanted = served.training_need_h100e
-        now = np.maximum(self.promised_now_h100e().sum(axis=1) - served.load_h100e, 1e-9)
-        paid = self.contract_price * np.minimum(wanted / now, 1 / LEAST_TRAINED)
-        value = np.maximum(value, paid)
-        return np.where(self.fixed_values > 0, self.fixed_values, value)
-
-    def hazard(self, lab: str) -> float:
-        """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher."""
-        rules = self.setup.scenario.finance
-        runway = self.lab_views[lab].runway_months
-        return rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
-
-    def losing_users(self, lab: str) -> float:
-        """Return the hazard of losing users that go unserved, a year (bar-2)."""
-        assert self.books.served is not None
-        demand = self.setup.scenario.demand
-        unserved = float(self.books.served.unserved[self.books.lab_index[lab]])
-        return 12 * demand.churn_per_month * min(demand.unserved_penalty * unserved, 1.0)
-
-    def promised_now_h100e(self) -> np.ndarray:
-        """Return compute that contracts deliver now, by lab and cloud, H100e."""
-        c, setup = self.books.contracts, self.setup
-        n = c.size
-        cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
-        shape = (len(setup.labs), len(setup.clouds))
-        flat = np.bincount(
-            cell, weights=c.delivered_kw[:n] * c.theta[:n], minlength=shape[0] * shape[1]
-        )
-        return flat.reshape(shape)
-
-    def exposure(self) -> np.ndarray:
-        """Return the share of each lab's present compute that comes from each cloud (pro-5)."""
-        now = self.promised_now_h100e()
-        return now / np.maximum(now.sum(axis=1, keepdims=True), 1e-9)
-
-    def allowed(self) -> np.ndarray:
-        """Return by lab and cloud whether they may sign now (I5)."""
-        setup, books = self.setup, self.books
-        allowed = ~setup.barred
-        for i, lab in enumerate(setup.labs):
-            for j, cloud in enumerate(setup.clouds):
-                if allowed[i, j]:
-                    gone = lab in books.failed or cloud in books.failed
-                    allowed[i, j] = not gone and books.forbids(lab, cloud, self.time) is None
-        return allowed
-
-    def notified(self) -> np.ndarray:
-        """Return by lab and cloud whether an offer must be notified to a holder of first refusal."""
-        setup, books = self.setup, self.books
-        return np.array(
-            [
-                [
-                    not setup.affiliates[i, j]
-                    and books.first_refusal(lab, cloud, self.time) is not None
-                    for j, cloud in enumerate(setup.clouds)
-                ]
-                for i, lab in enumerate(setup.labs)
-            ]
-        )
-
-    def switching(self, exposure: np.ndarray) -> np.ndarray:
-        """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
-        scenario = self.setup.scenario
-        cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
-        fixed = self.fixed_values > 0
-        strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
-        return self.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
-
-    def gap_now(self) -> np.ndarray:
-        """Return need that contracts do not meet now, by lab, H100e."""
-        served = self.books.served
-        assert served is not None
-        need = served.load_h100e + served.training_need_h100e
-        gap = np.maximum(need - self.promised_now_h100e().sum(axis=1), 0.0)
-        failed = np.array([name in self.books.failed for name in self.setup.labs])
-        return np.where(failed, 0.0, gap)
-
-    def affordable_on_spot(self) -> np.ndarray:
-        """Return what a lab's cash buys for a month at the last spot price, by lab, H100e (pro-6)."""
-        assert self.books.believed is not None
-        cash = np.array([max(self.books.deposits[n], 0) / 100 for n in self.setup.labs])
-        price = max(self.books.believed.spot_price, LEAST_PRICE)
-        return SPOT_CASH * cash / (price * HOURS_PER_MONTH)
-
-    def value_spot(self) -> None:
-        """Put a value on spot compute for the month, by lab: inference first, then training (dem-9)."""
-        served = self.books.served
-        assert served is not None
-        inference = inference_value(served.price_usd, self.hours(self.month))
-        shares = served.users_million / self.adopters_million
-        self.spot_values = np.stack([inference, self.training_values(shares)])
-
-    def spot_bids(self, lab: int, gap: float, most: float = math.inf) -> list[tuple[float, float]]:
-        """Return (price, H100e) bids for a gap on the curve of (dem-9), the most valued first.
-
-        `most` is what the lab can pay for.
-        """
-        bids = []
-        for price, h100e in self._spot_curve(lab, gap):
-            part = min(h100e, most)
-            if part > 0:
-                bids.append((price, part))
-                most -= part
-        return bids
-
-    def _spot_curve(self, lab: int, gap: float) -> Iterator[tuple[float, float]]:
-        served = self.books.served
-        assert served is not None
-        if self.fixed_values[lab] > 0:
-            yield float(self.fixed_values[lab]), gap
-            return
-        load = float(served.load_h100e[lab])
-        wanted = float(served.training_need_h100e[lab])
-        met = load + wanted - gap
-        if met < load:
-            step = (load - met) / SPOT_BLOCKS
-            slope = self.setup.scenario.demand.value_slope
-            for k in range(SPOT_BLOCKS):
-                middle = met + (k + 0.5) * step
-                yield float(self.spot_values[0, lab]) * (1 - slope * middle / load), step
-        training = gap - max(load - met, 0.0)
-        if training > 0:
-            paid = budget_value(self.contract_price, wanted, wanted - training, wanted)
-            yield max(float(self.spot_values[1, lab]), paid), training
-
-    def hhi(self) -> float:
-        """Return the Herfindahl-Hirschman index of delivered compute by cloud, in [0, 1] (row M9)."""
-        assert self.books.served is not None
-        by_cloud = [math.fsum(column) for column in self.books.served.delivered_h100e.T.tolist()]
-        total = math.fsum(by_cloud)
-        return math.fsum((x / total) ** 2 for x in by_cloud) if total > 0 else 0.0
 
     # Looking at it
 
@@ -931,10 +217,3 @@ class Market(mesa.Model):
             for name, data in sorted(getattr(self.setup.scenario, table).items()):
                 chosen = {**data.strategies, **strategies.get(name, {})}
                 self.participants[name] = entrant(self, name=name, data=data, strategies=chosen)
-
-
-def _bargainer(name: str) -> Bargainer:
-    if name not in BARGAINERS:
-        known = ", ".join(sorted(BARGAINERS))
-        raise ValueError(f"negotiation.bargainer is {name!r}; known: {known}")
-    return BARGAINERS[name]

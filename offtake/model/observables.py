@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.concentration import herfindahl
 from offtake.model.contracts import OPEN, Stage
 from offtake.model.demand import damped
 from offtake.model.months import HOURS_PER_MONTH
@@ -114,7 +115,7 @@ def share_hhi_sourcing(market: "Market") -> np.ndarray:
 @observable("share", headline=True)
 def hhi_compute(market: "Market") -> np.ndarray:
     """Herfindahl-Hirschman index of delivered compute by cloud, from 0 to 1."""
-    return np.array([market.hhi()])
+    return np.array([herfindahl(market)])
 
 
 @observable("share")
@@ -408,7 +409,7 @@ def defaults(market: "Market") -> np.ndarray:
 
 
 HEADLINE: dict[str, Callable[["Market"], object]] = {
-    "hhi_compute": lambda market: market.hhi() if market.books.served else math.nan,
+    "hhi_compute": lambda market: herfindahl(market) if market.books.served else math.nan,
     "price_contract": lambda market: float(price_contract(market)[0]),
     "price_new": lambda market: market.contract_price,
     "energised_mw": lambda market: float(market.books.energised_kw.sum()) / 1000,

@@ -299,3 +299,10 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
     if "h100e" in facts and told["detail"] is None:
         told["detail"] = f"{facts['h100e']:.0f} H100e"
     return told
+
+
+def record(market: "Market") -> None:
+    """Observables are read, invariants checked."""
+    market.recorder.record(market)
+    if market.check:
+        market.check_invariants()

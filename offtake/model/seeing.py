@@ -10,11 +10,13 @@ from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
 from offtake.model.pricing import annuity, levelling
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
 from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
+from offtake.model.worth import hours_asked, training_efficiency, training_values
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -40,7 +42,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
     assert believed is not None
     scenario = setup.scenario
     shares = served.users_million / market.adopters_million
-    efficiency = market.training_efficiency
+    efficiency = training_efficiency(market)
     discount = np.array([scenario.labs[n].discount_per_year for n in setup.labs])
     worth = worth_months(
         believed.growth,
@@ -48,7 +50,7 @@ def lab_views(market: "Market") -> dict[str, LabView]:
         scenario.demand.training_decay_per_month,
         scenario.beliefs.damping,
     )
-    inference = inference_value(served.price_usd, market.hours(market.month))
+    inference = inference_value(served.price_usd, hours_asked(market, market.month))
     training = training_value(
         served.revenue_usd,
         served.training_stock,
@@ -135,7 +137,7 @@ def leavings_by_lab(
     if not rows:
         return {}
     assert books.served is not None
-    worth = market.training_values(books.served.users_million / market.adopters_million)
+    worth = training_values(market, books.served.users_million / market.adopters_million)
     found: dict[str, list[Leaving]] = {}
     for row in rows:
         contract, lab = c.facts[row], int(c.lab[row])
@@ -337,13 +339,13 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
     data = scenario.clouds[name]
     options = []
     for region_name in build_regions(scenario, name):
-        if market.objection_to_build(name, region_name) is not None:
+        if objection_to_build(market, name, region_name) is not None:
             continue
         region = scenario.regions[region_name]
         head = scenario.building.head_start
         lead = expected_lead(
             region.construction_mean_months * head,
-            region.grid_mean_months * head * market.grid_multiplier(region_name),
+            region.grid_mean_months * head * grid_multiplier(market, region_name),
             region.clock_shape,
         )
         chip_name, chip = setup.newest_chip(market.time + lead)
@@ -353,7 +355,7 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
         room = max(int(spend / (per_kw * (1 - data.debt_share))), 0)
         if landlord:
             room = min(room, market.books.shells_kw[landlord])
-        quota = market.room_under_quotas_h100e(name, region_name, lead)
+        quota = room_under_quotas_h100e(market, name, region_name, lead)
         room = int(min(room, quota * 1000 / chip.h100e_per_mw))
         pool = Pool(cloud=name, region=region_name, chip=chip_name)
         options.append(

@@ -1,20 +1,45 @@
-"""The month's bills: who owes whom how much, and who can pay (section 1.12)."""
+"""Settlement: the month's bills are paid as far as deposits reach (section 1.12)."""
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offtake.model.cents import cents, split
-from offtake.model.clauses import RevenueShare
-from offtake.model.contracts import Stage
+from offtake.model.bills import cloud_bills, income, lab_bills
+from offtake.model.books import EXTERNAL
+from offtake.model.cents import split
 from offtake.model.events import Claim, Posted, Posting
-from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
+
+OPERATING = frozenset(
+    {
+        "services",
+        "parent",
+        "overhead",
+        "revenue share",
+        "compute",
+        "spot",
+        "arrears",
+        "other business",
+    }
+)
+"""Labels of postings that count towards a lab's burn."""
+
+
+def settle(market: "Market") -> None:
+    """Bills of the month are paid: revenue, compute, revenue shares, rent, running cost, debt service."""
+    books = market.books
+    overdraft = frozenset(EXTERNAL)
+    received = paid(books.deposits, income(market), overdraft)
+    bills, draws = lab_bills(market, market.used_h100e)
+    market.post(received)
+    if draws:
+        market.apply(Posted(postings=(), claims=tuple(draws), cause="settlement"))
+    market.post(paid(books.deposits, bills, overdraft))
+    market.post(paid(books.deposits, cloud_bills(market, market.used_h100e), overdraft))
+    market.burn_usd = _burn_usd(market)
 
 
 def paid(
@@ -55,119 +80,13 @@ def _parts(bills: list[Posting], parts: list[int]) -> Iterator[Posting]:
             yield bill._replace(cents=part)
 
 
-def income(market: "Market") -> Iterator[Posting]:
-    """Yield what the rest of the world pays: services, parents, other business, backers."""
-    books, scenario = market.books, market.setup.scenario
-    served = books.served
-    assert served is not None
-    for i, name in enumerate(market.setup.labs):
-        if name not in books.failed:
-            revenue = cents(float(served.revenue_usd[i]))
-            yield Posting("Customers", name, revenue, "services")
-            funding = parent_funding_usd(scenario.labs[name], market.time)
-            yield Posting("Customers", name, cents(funding), "parent")
-    for name in market.setup.clouds:
-        if name not in books.failed:
-            other = other_cash_flow_usd(scenario.clouds[name], market.time)
-            yield Posting("Customers", name, cents(other), "other business")
-    for name, investor in sorted(scenario.investors.items()):
-        inflow = cents(investor.inflow_usd_per_year / 12)
-        yield Posting("Customers", name, inflow, "backers")
-
-
-def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
-    """Return what labs owe for the month, and the prepayments that it draws down."""
-    books, scenario = market.books, market.setup.scenario
-    served = books.served
-    assert served is not None
-    bills: list[Posting] = []
-    draws: list[Claim] = []
-    for i, name in enumerate(market.setup.labs):
-        if name not in books.failed:
-            overhead = scenario.labs[name].overhead_revenue_share * float(served.revenue_usd[i])
-            bills.append(Posting(name, "Suppliers", cents(overhead), "overhead"))
-    for clause in books.clauses:
-        if isinstance(clause, RevenueShare) and clause.lab not in books.failed:
-            revenue = float(served.revenue_usd[books.lab_index[clause.lab]])
-            owed = cents(clause.share * revenue)
-            bills.append(Posting(clause.lab, clause.cloud, owed, "revenue share"))
-    amounts = contract_bills_usd(market, used)
-    for row in np.flatnonzero(amounts > 0).tolist():
-        contract = books.contracts.facts[row]
-        owed = cents(float(amounts[row]))
-        left = books.contracts.prepaid_cents.get(contract.name, 0)
-        if left:
-            months_left = math.ceil(contract.end - market.time + 1)
-            draw = contract.prepayment.draw_cents(owed, left, months_left)
-            draws.append(Claim(contract.buyer, contract.seller, "prepayment", -draw, contract.name))
-            owed -= draw
-        bills.append(Posting(contract.buyer, contract.seller, owed, "compute", contract.name))
-    bills.extend(_spot_bills(market))
-    bills.extend(_arrears(market, market.setup.labs))
-    return bills, draws
-
-
-def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
-    """Return the bill of each contract: ``p H max(u, phi q_delivered)`` (1.7), in one expression."""
-    c = market.books.contracts
-    n = c.size
-    owed = np.maximum(used[:n], c.floor[:n] * market.delivered_h100e)
-    return c.price[:n] * HOURS_PER_MONTH * owed
-
-
-def _spot_bills(market: "Market") -> Iterator[Posting]:
-    books = market.books
-    for region in sorted(books.spot):
-        cleared = books.spot[region]
-        for lab, pool, h100e in cleared.purchases:
-            usd = cleared.price_usd_per_h100e_hour * HOURS_PER_MONTH * h100e
-            seller = books.pools[pool].cloud
-            if lab not in books.failed and seller not in books.failed:
-                yield Posting(lab, seller, cents(usd), "spot", region)
-
-
-def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
-    debtors = set(names) - market.books.failed
-    for (holder, issuer, kind, _), owed in sorted(market.books.claims.items()):
-        if kind == "arrears" and issuer in debtors:
-            yield Posting(issuer, holder, owed, "arrears")
-
-
-def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
-    """Return what clouds owe for the month: rent, power and operation, debt service."""
-    books, setup = market.books, market.setup
-    bills: list[Posting] = []
-    c = books.contracts
-    n = c.size
-    running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
-    costs = np.bincount(setup.pool_cloud[c.pool[:n]], weights=running, minlength=len(setup.clouds))
-    for region in sorted(books.spot):
-        for _, pool, h100e in books.spot[region].purchases:
-            costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
-    for index, name in enumerate(setup.clouds):
-        if name not in books.failed:
-            bills.append(Posting(name, "Suppliers", cents(float(costs[index])), "running"))
-    bills.extend(_rents(market))
-    for _, loan in sorted(books.loans.items()):
-        bills.extend(_debt_service(market, loan.name))
-    bills.extend(_arrears(market, setup.clouds))
-    return [bill for bill in bills if bill.payer not in books.failed]
-
-
-def _rents(market: "Market") -> Iterator[Posting]:
-    for _, site in sorted(market.books.sites.items()):
-        if site.landlord is not None and site.stage in (Stage.POWERED, Stage.ENERGISED):
-            usd = site.rent_usd_per_kw_month * site.capacity_kw
-            yield Posting(site.pool.cloud, site.landlord, cents(usd), "rent", site.name)
-
-
-def _debt_service(market: "Market", name: str) -> Iterator[Posting]:
-    loan = market.books.loans[name]
-    owed = market.books.claims.get((loan.lender, loan.borrower, "loan", name), 0)
-    if owed > 0:
-        interest = round(owed * loan.rate_per_year / 12)
-        principal = min(max(loan.payment_cents() - interest, 0), owed)
-        if market.time >= loan.start + loan.months:
-            principal = owed
-        yield Posting(loan.borrower, loan.lender, interest, "interest", name)
-        yield Posting(loan.borrower, loan.lender, principal, "principal", name)
+def _burn_usd(market: "Market") -> np.ndarray:
+    """Return what each lab spends on its operation beyond what it takes in, USD this month."""
+    burn = dict.fromkeys(market.setup.labs, 0)
+    for posting in market.month_postings:
+        if posting.label in OPERATING:
+            if posting.payer in burn:
+                burn[posting.payer] += posting.cents
+            if posting.payee in burn:
+                burn[posting.payee] -= posting.cents
+    return np.array([burn[name] / 100 for name in market.setup.labs])

@@ -15,6 +15,7 @@ from mesa.time import Priority, Schedule
 
 from offtake.model.calendar import Calendar
 from offtake.model.market import Market
+from offtake.model.pairs import promised_now_h100e
 from offtake.model.scenario import Scenario
 from tests.degenerate import cloud, contract, lab, scenario, silent
 
@@ -186,7 +187,7 @@ def test_a_contract_that_starts_with_the_tick_is_in_force_when_the_tick_looks() 
     run.run_until(1.0)
     assert run.books.contracts.state == ["active"]
     assert bills(run) == 0  # it is in force from now on, and has delivered nothing yet
-    assert run.promised_now_h100e().tolist() == [[1000.0]]
+    assert promised_now_h100e(run).tolist() == [[1000.0]]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from offtake.model.market import Market
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import Scenario
+from offtake.model.worth import hours_asked
 from tests.generated import played, scenarios
 
 MARKETS = settings(max_examples=20)
@@ -151,7 +152,7 @@ def test_load_is_served_by_delivered_compute_only(scenario: Scenario):
         assert market.books.served is not None
         users = market.books.served.users_million
         market.step()
-        load = users * 1e6 * market.hours(market.month - 1) / HOURS_PER_MONTH
+        load = users * 1e6 * hours_asked(market, market.month - 1) / HOURS_PER_MONTH
         served = (1 - market.books.served.unserved) * load
         capacity = market.books.served.delivered_h100e.sum(axis=1)
         assert (served <= capacity * (1 + ROUNDING) + ROUNDING).all()

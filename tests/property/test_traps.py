@@ -21,9 +21,11 @@ from offtake.model.events import (
     Withdrawn,
 )
 from offtake.model.market import Market
-from offtake.model.month import check_solvency
+from offtake.model.pairs import promised_now_h100e
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import DatedEvent, Lab, Scenario, SiteGiven
+from offtake.model.solvency import check_solvency
+from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
 from tests.generated import played, scenarios
 
 DUOPOLY = load_scenario("duopoly")
@@ -250,7 +252,7 @@ def test_spot_bids_stand_on_the_curve_that_values_contracts():
     market = Market(DUOPOLY, rng=1)
     for _ in range(12):
         market.step()
-        market.value_spot()
+        value_spot(market)
         served, slope = market.books.served, DUOPOLY.demand.value_slope
         assert served is not None
         for index, name in enumerate(market.setup.labs):
@@ -262,7 +264,7 @@ def test_spot_bids_stand_on_the_curve_that_values_contracts():
             )
             load = float(served.load_h100e[index])
             need = load + float(served.training_need_h100e[index])
-            bids, low = market.spot_bids(index, need), 0.0
+            bids, low = spot_bids(market, index, need), 0.0
             assert len(bids) > 1
             for price, h100e in bids:
                 worth = mean_value(view, low, low + h100e, load)
@@ -291,9 +293,9 @@ def test_a_lab_short_of_cash_bids_for_its_unserved_users_first():
         strategies={"Lab A": {"procurer": lambda view: None}},
     )
     market.step()
-    gap, purse = float(market.gap_now()[0]), float(market.affordable_on_spot()[0])
+    gap, purse = float(gap_now(market)[0]), float(affordable_on_spot(market)[0])
     assert 0 < purse < min(gap, market.lab_views["Lab A"].load_h100e / 2)
-    price, _ = market.spot_bids(0, gap, purse)[0]
+    price, _ = spot_bids(market, 0, gap, purse)[0]
     slope = DUOPOLY.demand.value_slope
     assert price >= float(market.spot_values[0, 0]) * (1 - slope / 2)
 
@@ -381,7 +383,7 @@ def test_the_first_months_of_the_baseline_show_no_jump():
 def test_the_first_month_of_the_baseline_delivers_what_its_contracts_say():
     scenario = load_scenario("stargate-2025")
     market = Market(scenario, rng=1)
-    given = market.promised_now_h100e().sum(axis=1)
+    given = promised_now_h100e(market).sum(axis=1)
     market.step()
     delivered = recorded(market, "delivered_h100e")[0]
     np.testing.assert_allclose(delivered, given, rtol=0.10)

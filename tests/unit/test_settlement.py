@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offtake.model.bills import cloud_bills, contract_bills_usd, income, lab_bills
 from offtake.model.events import Claim, Posted, Posting
 from offtake.model.market import Market
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import Scenario
-from offtake.model.settlement import cloud_bills, contract_bills_usd, income, lab_bills, paid
+from offtake.model.settlement import paid
 
 NOBODY: frozenset[str] = frozenset()
 DUOPOLY = load_scenario("duopoly")

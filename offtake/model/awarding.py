@@ -1,0 +1,153 @@
+"""Awarding: clouds quote on tenders, and deals are found for all lots at once."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offtake.model.chance import order
+from offtake.model.events import Refused
+from offtake.model.first_refusal import notified
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.negotiation import (
+    PATIENT,
+    SWITCHING_MONTHS,
+    Request,
+    Supplier,
+    Table,
+    deterred,
+    holdup,
+    lay_out,
+    negotiate,
+    uses,
+)
+from offtake.model.pairs import exposures, may_sign, switching_costs
+from offtake.model.proposals import Tender
+from offtake.model.risks import hazard_of_failure, losing_users
+from offtake.model.seeing import cloud_views
+from offtake.model.view import Ask, CloudView, LabView
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def negotiate_capacity(market: "Market") -> None:
+    """Clouds quote; packages, matches and prices are found for all lots at once (bar-1 to bar-3)."""
+    market.round = None
+    if not market.tenders:
+        return
+    requests = [r for tender in market.tenders for r in _requests(market, tender)]
+    views = market.views or cloud_views(market)  # plans for sites may have changed what is free
+    table = _table(market, requests, views)
+    if table is None:
+        return
+    every = market.setup.rules.negotiation.benchmark_every_months
+    market.round = negotiate(
+        rules=market.setup.rules,
+        table=table,
+        suppliers=_suppliers(views),
+        exposure=exposures(market),
+        affiliates=market.setup.affiliates,
+        bargainer=market.bargainer,
+        benchmark=every > 0 and market.month % every == 0,
+    )
+    market.table = table
+    if market.trace:
+        market.tables.append((market.month, table, market.round))
+    _refuse(market, requests)
+
+
+def _requests(market: "Market", tender: Tender) -> list[Request]:
+    view: LabView = market.lab_views[tender.lab]
+    rules = market.setup.scenario
+    runway = view.runway_months
+    impatience = view.discount_per_year + 12 / max(runway, 1.0) + losing_users(market, tender.lab)
+    budget = rules.procurement.affordability * view.resources_usd - view.obligations_usd
+    porting = rules.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
+    psi = holdup(market.setup.rules, PATIENT, porting) if not view.fixed_value else 0.0
+    return [
+        Request(
+            lab=market.books.lab_index[tender.lab],
+            lot=lot,
+            impatience=impatience,
+            discount_per_year=view.discount_per_year,
+            budget_usd=budget,
+            dependence=psi,
+            need_h100e=view.need_h100e,
+            rank=order(market.setup.seed, "lot", tender.lab, market.month, lot.start_months),
+        )
+        for lot in tender.lots
+    ]
+
+
+def _table(market: "Market", requests: list[Request], views: dict[str, CloudView]) -> Table | None:
+    """Lay out what clouds quote to the requests; return nothing if nobody quotes."""
+    rules = market.setup.rules
+    values = np.array([r.lot.value for r in requests])
+    take, use = uses(rules, values, market.contract_price)
+    ask = _ask(market, requests, use)
+    quotes = [(v.index, market.participants[n].decide("pricer", v, ask)) for n, v in views.items()]
+    if not any(quote.columns for _, quote in quotes):
+        return None
+    table = lay_out(
+        rules=rules,
+        requests=requests,
+        quotes=quotes,
+        take=take,
+        use=use,
+        theta=market.setup.theta,
+        allowed=may_sign(market)[ask.lab],
+        switching=switching_costs(market, exposures(market))[ask.lab],
+        reference=market.contract_price,
+    )
+    cost = rules.negotiation.bid_cost_usd
+    return _without_deterred(market, table, ask.lab, cost) if cost > 0 else table
+
+
+def _ask(market: "Market", requests: list[Request], use: np.ndarray) -> Ask:
+    labs = np.array([r.lab for r in requests])
+    hazards = [hazard_of_failure(market, market.setup.labs[i]) for i in labs]
+    return Ask(
+        lab=labs,
+        start_months=np.array([r.lot.start_months for r in requests]),
+        h100e=np.array([r.lot.h100e for r in requests]),
+        hazard_per_month=np.array(hazards),
+        use=use,
+    )
+
+
+def _without_deterred(
+    market: "Market", table: Table, labs: np.ndarray, bid_cost_usd: float
+) -> Table:
+    """Return the table without clouds whose expected gain does not cover the cost of a bid."""
+    stay_out = deterred(table, notified(market)[labs][:, table.cloud], bid_cost_usd)
+    return replace(table, allowed=table.allowed & ~stay_out)
+
+
+def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:
+    return [
+        Supplier(
+            index=v.index,
+            impatience=v.discount_per_year + max(v.idle_share, 0.0),
+        )
+        for v in views.values()
+    ]
+
+
+def _refuse(market: "Market", requests: list[Request]) -> None:
+    assert market.round is not None
+    for request, unmet, reason in zip(
+        requests, market.round.unmet_h100e.tolist(), market.round.reasons, strict=True
+    ):
+        if reason:
+            name = market.setup.labs[request.lab]
+            market.apply(
+                Refused(
+                    lab=name,
+                    tender=f"{name} {market.month}",
+                    start_months=request.lot.start_months,
+                    h100e=unmet,
+                    reason=reason,
+                    cause=f"tender:{name} {market.month}",
+                )
+            )

@@ -1,0 +1,159 @@
+"""The month's bills: who owes whom how much (section 1.12)."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offtake.model.cents import cents
+from offtake.model.clauses import RevenueShare
+from offtake.model.contracts import Loan, Stage
+from offtake.model.events import Claim, Posting
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def income(market: "Market") -> Iterator[Posting]:
+    """Yield what the rest of the world pays: services, parents, other business, backers."""
+    books, scenario = market.books, market.setup.scenario
+    served = books.served
+    assert served is not None
+    for i, name in enumerate(market.setup.labs):
+        if name not in books.failed:
+            revenue = cents(float(served.revenue_usd[i]))
+            yield Posting("Customers", name, revenue, "services")
+            funding = parent_funding_usd(scenario.labs[name], market.time)
+            yield Posting("Customers", name, cents(funding), "parent")
+    for name in market.setup.clouds:
+        if name not in books.failed:
+            other = other_cash_flow_usd(scenario.clouds[name], market.time)
+            yield Posting("Customers", name, cents(other), "other business")
+    for name, investor in sorted(scenario.investors.items()):
+        inflow = cents(investor.inflow_usd_per_year / 12)
+        yield Posting("Customers", name, inflow, "backers")
+
+
+def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
+    """Return what labs owe for the month, and the prepayments that it draws down."""
+    compute, draws = _compute_bills(market, used)
+    bills = [
+        *_overheads(market),
+        *_revenue_shares(market),
+        *compute,
+        *_spot_bills(market),
+        *_arrears(market, market.setup.labs),
+    ]
+    return bills, draws
+
+
+def _overheads(market: "Market") -> Iterator[Posting]:
+    served, labs = market.books.served, market.setup.scenario.labs
+    assert served is not None
+    for i, name in enumerate(market.setup.labs):
+        if name not in market.books.failed:
+            overhead = labs[name].overhead_revenue_share * float(served.revenue_usd[i])
+            yield Posting(name, "Suppliers", cents(overhead), "overhead")
+
+
+def _revenue_shares(market: "Market") -> Iterator[Posting]:
+    books = market.books
+    assert books.served is not None
+    for clause in books.clauses:
+        if isinstance(clause, RevenueShare) and clause.lab not in books.failed:
+            revenue = float(books.served.revenue_usd[books.lab_index[clause.lab]])
+            yield Posting(clause.lab, clause.cloud, cents(clause.share * revenue), "revenue share")
+
+
+def _compute_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
+    """Return bills of contracts less what they draw from prepayments, and these draws."""
+    contracts = market.books.contracts
+    bills: list[Posting] = []
+    draws: list[Claim] = []
+    amounts = contract_bills_usd(market, used)
+    for row in np.flatnonzero(amounts > 0).tolist():
+        contract = contracts.facts[row]
+        owed = cents(float(amounts[row]))
+        left = contracts.prepaid_cents.get(contract.name, 0)
+        if left:
+            months_left = math.ceil(contract.end - market.time + 1)
+            draw = contract.prepayment.draw_cents(owed, left, months_left)
+            draws.append(Claim(contract.buyer, contract.seller, "prepayment", -draw, contract.name))
+            owed -= draw
+        bills.append(Posting(contract.buyer, contract.seller, owed, "compute", contract.name))
+    return bills, draws
+
+
+def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
+    """Return the bill of each contract: ``p H max(u, phi q_delivered)`` (1.7), in one expression."""
+    c = market.books.contracts
+    n = c.size
+    owed = np.maximum(used[:n], c.floor[:n] * market.delivered_h100e)
+    return c.price[:n] * HOURS_PER_MONTH * owed
+
+
+def _spot_bills(market: "Market") -> Iterator[Posting]:
+    books = market.books
+    for region in sorted(books.spot):
+        cleared = books.spot[region]
+        for lab, pool, h100e in cleared.purchases:
+            usd = cleared.price_usd_per_h100e_hour * HOURS_PER_MONTH * h100e
+            seller = books.pools[pool].cloud
+            if lab not in books.failed and seller not in books.failed:
+                yield Posting(lab, seller, cents(usd), "spot", region)
+
+
+def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
+    debtors = set(names) - market.books.failed
+    for (holder, issuer, kind, _), owed in sorted(market.books.claims.items()):
+        if kind == "arrears" and issuer in debtors:
+            yield Posting(issuer, holder, owed, "arrears")
+
+
+def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
+    """Return what clouds owe for the month: rent, power and operation, debt service."""
+    bills = [
+        *_running_costs(market, used),
+        *_rents(market),
+        *(b for _, loan in sorted(market.books.loans.items()) for b in _debt_service(market, loan)),
+        *_arrears(market, market.setup.clouds),
+    ]
+    return [bill for bill in bills if bill.payer not in market.books.failed]
+
+
+def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
+    """Yield what power and operation of used capacity cost each cloud, spot included."""
+    books, setup = market.books, market.setup
+    c = books.contracts
+    n = c.size
+    running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
+    costs = np.bincount(setup.pool_cloud[c.pool[:n]], weights=running, minlength=len(setup.clouds))
+    for region in sorted(books.spot):
+        for _, pool, h100e in books.spot[region].purchases:
+            costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
+    for index, name in enumerate(setup.clouds):
+        if name not in books.failed:
+            yield Posting(name, "Suppliers", cents(float(costs[index])), "running")
+
+
+def _rents(market: "Market") -> Iterator[Posting]:
+    for _, site in sorted(market.books.sites.items()):
+        if site.landlord is not None and site.stage in (Stage.POWERED, Stage.ENERGISED):
+            usd = site.rent_usd_per_kw_month * site.capacity_kw
+            yield Posting(site.pool.cloud, site.landlord, cents(usd), "rent", site.name)
+
+
+def _debt_service(market: "Market", loan: Loan) -> Iterator[Posting]:
+    """Yield interest and principal of a loan; what is left at the end of its term is due at once."""
+    name = loan.name
+    owed = market.books.claims.get((loan.lender, loan.borrower, "loan", name), 0)
+    if owed > 0:
+        interest = round(owed * loan.rate_per_year / 12)
+        principal = min(max(loan.payment_cents() - interest, 0), owed)
+        if market.time >= loan.start + loan.months:
+            principal = owed
+        yield Posting(loan.borrower, loan.lender, interest, "interest", name)
+        yield Posting(loan.borrower, loan.lender, principal, "principal", name)

@@ -1,0 +1,70 @@
+"""Loans: what clouds can borrow on contracted cash flow, and what they draw for a site."""
+
+from typing import TYPE_CHECKING
+
+from offtake.model.cents import cents
+from offtake.model.contracts import Loan, Site
+from offtake.model.events import Borrowed, Claim, Posted, Posting
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.pricing import annuity
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def debt_room_cents(market: "Market", cloud: str) -> int:
+    """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
+    rules = market.setup.scenario.finance
+    rate = rules.debt_rate_per_year / 12
+    c = market.books.contracts
+    worth = 0.0
+    for row, contract in enumerate(c.facts):
+        if contract.seller != cloud or c.state[row] not in ("signed", "active"):
+            continue
+        left = min(c.end[row] - max(market.time, c.start[row]), rules.debt_term_months)
+        net = contract.take_or_pay.floor * c.price[row] - market.setup.running[c.pool[row]]
+        worth += (
+            max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * float(annuity(rate, max(left, 0)))
+        )
+    owed = market.books.owed(cloud, "loan")
+    return max(cents(worth / rules.dscr) - owed, 0)
+
+
+def borrow_for(market: "Market", site: Site, cost: int, cause: str) -> None:
+    """Borrow a share of what fits out a site, as far as debt room and the lender's deposits reach."""
+    share = market.setup.scenario.clouds[site.pool.cloud].debt_share
+    lender = _lender(market)
+    if share == 0 or lender is None:
+        return
+    wanted = min(round(cost * share), debt_room_cents(market, site.pool.cloud))
+    amount = min(wanted, max(market.books.deposits[lender], 0))
+    if amount > 0:
+        _draw(market, _loan_for(market, site, lender, amount), cause)
+
+
+def _lender(market: "Market") -> str | None:
+    """Return the lender with most deposits."""
+    lenders = sorted(set(market.setup.scenario.lenders) - market.books.failed)
+    return max(lenders, key=lambda name: (market.books.deposits[name], name), default=None)
+
+
+def _loan_for(market: "Market", site: Site, lender: str, amount: int) -> Loan:
+    rules = market.setup.scenario.finance
+    return Loan(
+        name=f"loan for {site.name}",
+        lender=lender,
+        borrower=site.pool.cloud,
+        principal_cents=amount,
+        rate_per_year=rules.debt_rate_per_year,
+        start=market.time,
+        months=rules.debt_term_months,
+    )
+
+
+def _draw(market: "Market", loan: Loan, cause: str) -> None:
+    """Pay a loan out; from now on it is owed."""
+    amount = loan.principal_cents
+    paid_out = Posting(loan.lender, loan.borrower, amount, "loan", loan.name)
+    owed = Claim(loan.lender, loan.borrower, "loan", amount, loan.name)
+    market.apply(Borrowed(loan=loan, cause=cause))
+    market.post(Posted(postings=(paid_out,), claims=(owed,), cause=cause))

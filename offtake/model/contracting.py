@@ -1,0 +1,93 @@
+"""Contracts: they are signed with their sites and prepayments, ramp up, end, or are left for a fee."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from offtake.model.clauses import Prepayment
+from offtake.model.contracts import Contract, Site
+from offtake.model.events import Claim, Ended, Opened, Posted, Posting, Signed, Stepped, Terminated
+from offtake.model.opening import schedule_contract
+from offtake.model.pricing import annuity
+from offtake.model.settlement import paid
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def enter_into(market: "Market", contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
+    """Sign a contract: its sites are opened, its prepayment is paid, its dates are set."""
+    if contract.prepayment.amount_cents > market.books.deposits[contract.buyer]:
+        contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
+    for site in sites:
+        _open_for(market, contract, site)
+    market.apply(Signed(contract=contract, cause=cause))
+    _prepay(market, contract)
+    schedule_contract(market.calendar, contract, market.time)
+    _remember(market, contract)
+
+
+def _open_for(market: "Market", contract: Contract, site: Site) -> None:
+    """Open a site of a contract; where the landlord's shells are gone, the cloud owns the shell."""
+    left = market.books.shells_kw.get(site.landlord or "", 0)
+    if site.landlord is not None and left < site.capacity_kw:
+        site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
+    market.apply(Opened(site=site, cause=f"contract:{contract.name}"))
+
+
+def _prepay(market: "Market", contract: Contract) -> None:
+    amount = contract.prepayment.amount_cents
+    if amount:
+        buyer, seller, name = contract.buyer, contract.seller, contract.name
+        prepaid = Posting(buyer, seller, amount, "prepayment", name)
+        owed = Claim(buyer, seller, "prepayment", amount, name)
+        market.post(Posted(postings=(prepaid,), claims=(owed,), cause=f"contract:{name}"))
+
+
+def _remember(market: "Market", contract: Contract) -> None:
+    """Keep award and price until everybody learns from them."""
+    labs, clouds = market.books.lab_index, market.books.cloud_index
+    market.awards_h100e[labs[contract.buyer], clouds[contract.seller]] += contract.h100e
+    if not contract.affiliate:
+        market.signed_prices.append((_start_price(market, contract), contract.h100e))
+
+
+def _start_price(market: "Market", contract: Contract) -> float:
+    """Return the start price of a fixed price, with the buyer's discount rate."""
+    lab = market.setup.scenario.labs[contract.buyer]
+    rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
+    decline = market.setup.rules.decline_per_month
+    both = (1 + rate) * math.exp(decline) - 1
+    level = float(annuity(both, contract.months)) * math.exp(decline)
+    return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
+
+
+def leave(market: "Market", name: str, fee_cents: int) -> None:
+    """End a contract for its buyer against the fee; what was prepaid counts towards it (B15)."""
+    contract = market.books.contracts.facts[market.books.contracts.row[name]]
+    prepaid = market.books.contracts.prepaid_cents.get(name, 0)
+    cause = f"proposal:{contract.buyer} leaves"
+    if prepaid:
+        used = Claim(contract.buyer, contract.seller, "prepayment", -prepaid, name)
+        market.post(Posted(postings=(), claims=(used,), cause=cause))
+    fee = Posting(contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name)
+    market.post(paid(market.books.deposits, [fee], frozenset()))
+    market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
+
+
+def step_up(market: "Market", name: str, step: int) -> None:
+    """Bring a contract to a step of its ramp, counted from 0."""
+    books = market.books
+    row = books.contracts.row.get(name)
+    if row is None or books.contracts.state[row] not in ("signed", "active"):
+        return
+    contract = books.contracts.facts[row]
+    kw = contract.ramp.steps_kw(contract.capacity_kw)[step]
+    market.apply(Stepped(contract=name, capacity_kw=kw, cause=f"contract:{name}"))
+
+
+def end(market: "Market", name: str) -> None:
+    """End a contract whose term is over."""
+    row = market.books.contracts.row.get(name)
+    if row is not None and market.books.contracts.state[row] in ("signed", "active"):
+        market.apply(Ended(contract=name, cause=f"contract:{name}"))

@@ -1,0 +1,76 @@
+"""What a deal becomes on paper: the contract and the sites that come with it."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from offtake.model.building import new_site
+from offtake.model.cents import cents
+from offtake.model.clauses import Prepayment, TakeOrPay, Termination
+from offtake.model.contracts import Contract, Site
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.negotiation import Deal
+from offtake.model.view import BuildOption
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def draft(
+    market: "Market", deal: Deal, buyer: str, kw: int, pool_index: int, option: BuildOption | None
+) -> Contract:
+    """Return the contract of a deal on a pool; a new site is waited for."""
+    pool = market.setup.pools[pool_index]
+    pair = (buyer, pool.cloud)
+    market.contract_count[pair] = market.contract_count.get(pair, 0) + 1
+    lead = math.ceil(option.lead_months) if option is not None else 0
+    start = market.time + max(deal.request.lot.start_months, lead)
+    theta = float(market.setup.theta[pool_index])
+    contract = Contract(
+        name=f"{buyer} with {pool.cloud} {market.contract_count[pair]}",
+        buyer=buyer,
+        pool=pool,
+        capacity_kw=kw,
+        h100e_per_mw=theta,
+        price_usd_per_h100e_hour=deal.price,
+        signed=market.time,
+        start=start,
+        end=start + deal.term_months,
+        take_or_pay=TakeOrPay(floor=deal.floor_share),
+        termination=Termination(fee_months=market.setup.scenario.negotiation.termination_months),
+        affiliate=deal.affiliate,
+        ceiling=deal.ceiling,
+        floor=deal.reservation,
+        limits=deal.limits,
+        slack=deal.slack,
+    )
+    return replace(
+        contract, prepayment=Prepayment(amount_cents=_prepayment_cents(market, contract))
+    )
+
+
+def _prepayment_cents(market: "Market", contract: Contract) -> int:
+    """Return the prepayment with most joint surplus: the largest iff money is dearer to the seller."""
+    scenario = market.setup.scenario
+    buyer, seller = scenario.labs[contract.buyer], scenario.clouds[contract.seller]
+    share = max(scenario.negotiation.prepayment, default=0.0)
+    if contract.affiliate or seller.discount_per_year <= buyer.discount_per_year:
+        return 0
+    year = min(contract.months, 12.0) * HOURS_PER_MONTH
+    amount = cents(
+        share
+        * contract.take_or_pay.floor
+        * contract.price_usd_per_h100e_hour
+        * contract.h100e
+        * year
+    )
+    return amount if market.books.deposits[contract.buyer] >= 2 * amount else 0
+
+
+def new_sites(market: "Market", option: BuildOption | None, kw: int) -> tuple[Site, ...]:
+    """Return the sites of a build option that a contract brings, none of them above the largest size."""
+    if option is None:
+        return ()
+    largest = int(market.setup.scenario.building.largest_site_mw * 1000)
+    parts = [largest] * (kw // largest) + ([kw % largest] if kw % largest else [])
+    return tuple(new_site(market, option, part, letter=False) for part in parts)

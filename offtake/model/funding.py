@@ -1,0 +1,83 @@
+"""Rounds: labs that run short of money ask investors for more."""
+
+import math
+from typing import TYPE_CHECKING
+
+from offtake.model.cents import cents
+from offtake.model.events import Claim, Posted, Posting
+from offtake.model.seeing import runway_months
+from offtake.model.view import InvestorView
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def finance(market: "Market") -> None:
+    """Labs with a short runway look for a round that doubles the target; investors answer (fin-6)."""
+    believed = market.books.believed
+    assert believed is not None
+    for i, name in enumerate(market.setup.labs):
+        cash, burn = market.books.deposits[name] / 100, float(believed.burn_usd[i])
+        if _needs_a_round(market, name, cash, burn):
+            target = market.setup.scenario.finance.runway_target_months
+            _hold_round(market, i, 2 * target * burn - cash)
+
+
+def _needs_a_round(market: "Market", lab: str, cash_usd: float, burn_usd: float) -> bool:
+    """Return whether a lab's runway is short and its last round long enough ago."""
+    rules = market.setup.scenario.finance
+    short = runway_months(cash_usd, burn_usd) < rules.runway_target_months
+    last = market.books.last_round.get(lab, -math.inf)
+    rested = market.time - last >= rules.round_interval_months
+    return lab not in market.books.failed and short and rested
+
+
+def _hold_round(market: "Market", index: int, asked: float) -> None:
+    """Ask one investor after the other for what is still missing."""
+    investors, lab = market.setup.scenario.investors, market.setup.labs[index]
+    forward, growth = _prospects(market, index)
+    for investor in sorted(investors):
+        if investors[investor].joins_rounds and asked > 0:
+            asked -= _ask_investor(market, investor, lab, asked, forward, growth)
+
+
+def _prospects(market: "Market", index: int) -> tuple[float, float]:
+    """Return a lab's revenue of the year ahead, USD, and its believed growth a year."""
+    believed, served = market.books.believed, market.books.served
+    assert believed is not None
+    assert served is not None
+    growth = math.exp(12 * float(believed.revenue_growth[index])) - 1
+    forward = 12 * float(served.revenue_usd[index]) * math.sqrt(1 + max(growth, 0.0))
+    return forward, growth
+
+
+def _ask_investor(
+    market: "Market", investor: str, lab: str, asked: float, forward: float, growth: float
+) -> float:
+    books, scenario = market.books, market.setup.scenario
+    data = scenario.investors[investor]
+    promised = sum(t.amount_cents for t in books.tranches.values() if t.investor == investor)
+    view = InvestorView(
+        name=investor,
+        time=market.time,
+        finance=scenario.finance,
+        cash_usd=books.deposits[investor] / 100,
+        committed_usd=promised / 100,
+        hurdle_per_year=data.hurdle_per_year,
+        lab=lab,
+        asked_usd=asked,
+        forward_revenue_usd=forward,
+        growth_per_year=growth,
+    )
+    fund = market.participants[investor].decide("financier", view)
+    if fund is None:
+        return 0.0
+    amount = min(cents(fund.usd), max(books.deposits[investor], 0))
+    market.post(
+        Posted(
+            postings=(Posting(investor, lab, amount, "round"),),
+            claims=(Claim(investor, lab, "equity", amount),),
+            cause=f"proposal:round of {lab}",
+        )
+    )
+    return amount / 100

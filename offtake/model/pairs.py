@@ -1,0 +1,53 @@
+"""Labs and clouds, pair by pair: what is delivered, who may sign, what a change would cost."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.negotiation import SWITCHING_MONTHS
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+AT_HOME = 0.05
+"""Share of a lab's compute from which it counts as settled on a cloud."""
+
+
+def promised_now_h100e(market: "Market") -> np.ndarray:
+    """Return compute that contracts deliver now, by lab and cloud, H100e."""
+    c, setup = market.books.contracts, market.setup
+    n = c.size
+    cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
+    shape = (len(setup.labs), len(setup.clouds))
+    flat = np.bincount(
+        cell, weights=c.delivered_kw[:n] * c.theta[:n], minlength=shape[0] * shape[1]
+    )
+    return flat.reshape(shape)
+
+
+def exposures(market: "Market") -> np.ndarray:
+    """Return the share of each lab's present compute that comes from each cloud (pro-5)."""
+    now = promised_now_h100e(market)
+    return now / np.maximum(now.sum(axis=1, keepdims=True), 1e-9)
+
+
+def may_sign(market: "Market") -> np.ndarray:
+    """Return by lab and cloud whether they may sign now (I5)."""
+    setup, books = market.setup, market.books
+    allowed = ~setup.barred
+    for i, lab in enumerate(setup.labs):
+        for j, cloud in enumerate(setup.clouds):
+            if allowed[i, j]:
+                gone = lab in books.failed or cloud in books.failed
+                allowed[i, j] = not gone and books.forbids(lab, cloud, market.time) is None
+    return allowed
+
+
+def switching_costs(market: "Market", exposure: np.ndarray) -> np.ndarray:
+    """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
+    scenario = market.setup.scenario
+    cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
+    fixed = market.fixed_values > 0
+    strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
+    return market.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)

@@ -1,0 +1,50 @@
+"""Solvency: who has been in arrears for too long fails, and what is left is shared."""
+
+from typing import TYPE_CHECKING
+
+from offtake.model.cents import split
+from offtake.model.events import Claim, Defaulted, Posted, Posting, Terminated
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def check_solvency(market: "Market") -> None:
+    """Whoever has been in arrears beyond the grace period fails: claims are paid pari passu (ins-1)."""
+    grace = market.setup.scenario.finance.grace_months
+    for name in sorted(market.books.arrears_since):
+        if name in market.books.failed:
+            continue
+        if market.time - market.books.arrears_since[name] >= grace:
+            _fail(market, name)
+
+
+def _fail(market: "Market", name: str) -> None:
+    cause = f"event:{market.apply(Defaulted(name=name, cause='arrears beyond grace'))}"
+    _end_contracts(market, name, cause)
+    _share_out(market, name, cause)
+
+
+def _end_contracts(market: "Market", name: str, cause: str) -> None:
+    contracts = market.books.contracts
+    for row in range(contracts.size):
+        contract = contracts.facts[row]
+        runs = contracts.state[row] in ("signed", "active")
+        if name in (contract.buyer, contract.seller) and runs:
+            market.apply(Terminated(contract=contract.name, by=name, cause=cause))
+
+
+def _share_out(market: "Market", name: str, cause: str) -> None:
+    """Pay claims pari passu from what deposits are left; the rest of them and equity are written off."""
+    held = sorted((k, c) for k, c in market.books.claims.items() if k[1] == name)
+    owed = [(k, c) for k, c in held if k[2] != "equity"]
+    total = sum(c for _, c in owed)
+    parts = split(min(max(market.books.deposits[name], 0), total), [c for _, c in owed])
+    recovered = [
+        Posting(name, k[0], part, "recovery", k[3])
+        for (k, _), part in zip(owed, parts, strict=True)
+        if part
+    ]
+    equity = [(k, c) for k, c in held if k[2] == "equity"]
+    gone = [Claim(*k[:3], -c, k[3]) for k, c in (*owed, *equity)]
+    market.post(Posted(postings=tuple(recovered), claims=tuple(gone), cause=cause))

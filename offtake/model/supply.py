@@ -1,0 +1,115 @@
+"""Supply: clouds plan their sites, landlords bring shells."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from offtake.model.building import open_sites, start_building
+from offtake.model.cents import cents
+from offtake.model.chance import order
+from offtake.model.contracts import OPEN, Site, Stage
+from offtake.model.events import Advanced, Cancelled, Posting, ShellsOffered
+from offtake.model.fitting import energise
+from offtake.model.proposals import (
+    Cancel,
+    Equip,
+    OpenSite,
+    Refit,
+    SitePlan,
+    StartBuilding,
+    TurnToLease,
+)
+from offtake.model.seeing import cloud_views
+from offtake.model.settlement import paid
+from offtake.model.sites import fee_usd
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+DELAY_MONTHS = 3.0
+"""Months by which a late site is promised anew."""
+
+
+def plan_supply(market: "Market") -> None:
+    """Clouds open, turn to lease, build, equip and cancel sites; landlords bring new shells."""
+    _offer_shells(market)
+    _renew_promises(market)
+    views = cloud_views(market)
+    plans = [
+        (name, plan)
+        for name, view in views.items()
+        for plan in market.participants[name].decide("builder", view)
+    ]
+    for name, plan in sorted(
+        plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)
+    ):
+        _carry_out(market, name, plan)
+    market.views = views if not plans else {}
+
+
+def _offer_shells(market: "Market") -> None:
+    """Bring the month's part of what landlords build a year, in whole kilowatts."""
+    for name, data in sorted(market.setup.scenario.landlords.items()):
+        kw = round(data.new_mw_per_year * 1000 * market.month / 12)
+        new = kw - round(data.new_mw_per_year * 1000 * (market.month - 1) / 12)
+        if new > 0:
+            market.apply(
+                ShellsOffered(landlord=name, capacity_kw=new, cause=f"scenario:landlords.{name}")
+            )
+
+
+def _renew_promises(market: "Market") -> None:
+    """Promise for later what is not energised in its promised month (P10)."""
+    for name in sorted(market.books.sites):
+        site = market.books.sites[name]
+        if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
+            market.apply(
+                Advanced(site=replace(site, promised=market.time + DELAY_MONTHS), cause="delay")
+            )
+
+
+def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
+    cause = f"proposal:{type(plan).__name__} by {cloud}"
+    match plan:
+        case OpenSite():
+            open_sites(market, plan.option, plan.capacity_kw, cause, letter=plan.letter)
+        case TurnToLease():
+            _turn_to_lease(market, market.books.sites[plan.site], cause)
+        case StartBuilding():
+            start_building(market, market.books.sites[plan.site], cause)
+        case Equip():
+            _equip(market, plan, cause)
+        case Refit():
+            _refit(market, market.books.sites[plan.site], cause)
+        case Cancel():
+            _cancel(market, cloud, market.books.sites[plan.site], f"{cause}: {plan.reason}")
+
+
+def _turn_to_lease(market: "Market", site: Site, cause: str) -> None:
+    leased = replace(site, stage=Stage.LEASED, deadline=math.inf)
+    market.apply(Advanced(site=leased, cause=cause))
+
+
+def _equip(market: "Market", plan: Equip, cause: str) -> None:
+    """Order chips for a site or call them off; where power waits for them, fit them now."""
+    site = market.books.sites[plan.site]
+    if site.equipped != plan.wanted:
+        market.apply(Advanced(site=replace(site, equipped=plan.wanted), cause=cause))
+    if plan.wanted and site.stage is Stage.POWERED:
+        energise(market, plan.site, cause)
+
+
+def _refit(market: "Market", site: Site, cause: str) -> None:
+    """Plan a site anew for the newest chips of the day it is promised."""
+    chip, _ = market.setup.newest_chip(max(site.promised, market.time))
+    pool = replace(site.pool, chip=chip)
+    market.apply(Advanced(site=replace(site, pool=pool), cause=cause))
+
+
+def _cancel(market: "Market", cloud: str, site: Site, cause: str) -> None:
+    """Give a site up against the fee of its stage."""
+    fee = cents(fee_usd(site, market.setup.scenario.building))
+    if site.landlord is not None and fee > 0:
+        bill = Posting(cloud, site.landlord, fee, "cancellation", site.name)
+        market.post(paid(market.books.deposits, [bill], frozenset()))
+    market.apply(Cancelled(site=site.name, cause=cause))
