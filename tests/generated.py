@@ -361,7 +361,7 @@ def renamed(scenario: Scenario, names: dict[str, str]) -> Scenario:
         if isinstance(value, str):
             return names.get(value, value)
         if isinstance(value, dict):
-            return {change(k): change(v) for k, v in value.items()}
+            return {change(k): v if k == "drawn_as" else change(v) for k, v in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(change(v) for v in value)
         return value

@@ -65,6 +65,7 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
     budget = rules.procurement.affordability * view.resources_usd - view.obligations_usd
     porting = rules.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
     psi = holdup(market.setup.rules, PATIENT, porting) if not view.fixed_value else 0.0
+    drawn_as = market.setup.drawn_as[tender.lab]
     return [
         Request(
             lab=market.books.lab_index[tender.lab],
@@ -74,7 +75,7 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
             budget_usd=budget,
             dependence=psi,
             need_h100e=view.need_h100e,
-            rank=order(market.setup.seed, "lot", tender.lab, market.month, lot.start_months),
+            rank=order(market.setup.seed, "lot", drawn_as, market.month, lot.start_months),
         )
         for lot in tender.lots
     ]

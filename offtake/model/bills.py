@@ -32,7 +32,7 @@ def income(market: "Market") -> Iterator[Posting]:
         if name not in books.failed:
             other = other_cash_flow_usd(scenario.clouds[name], market.time)
             yield Posting("Customers", name, cents(other), "other business")
-    for name, investor in sorted(scenario.investors.items()):
+    for name, investor in market.setup.placed(scenario.investors):
         inflow = cents(investor.inflow_usd_per_year / 12)
         yield Posting("Customers", name, inflow, "backers")
 
@@ -108,7 +108,7 @@ def _spot_bills(market: "Market") -> Iterator[Posting]:
 
 def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
     debtors = set(names) - market.books.failed
-    for (holder, issuer, kind, _), owed in sorted(market.books.claims.items()):
+    for (holder, issuer, kind, _), owed in market.books.claims.items():
         if kind == "arrears" and issuer in debtors:
             yield Posting(issuer, holder, owed, "arrears")
 
@@ -118,7 +118,7 @@ def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
     bills = [
         *_running_costs(market, used),
         *_rents(market),
-        *(b for _, loan in sorted(market.books.loans.items()) for b in _debt_service(market, loan)),
+        *(b for loan in market.books.loans.values() for b in _debt_service(market, loan)),
         *_arrears(market, market.setup.clouds),
     ]
     return [bill for bill in bills if bill.payer not in market.books.failed]
@@ -140,7 +140,7 @@ def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
 
 
 def _rents(market: "Market") -> Iterator[Posting]:
-    for _, site in sorted(market.books.sites.items()):
+    for site in market.books.sites.values():
         if site.landlord is not None and site.stage in (Stage.POWERED, Stage.ENERGISED):
             usd = site.rent_usd_per_kw_month * site.capacity_kw
             yield Posting(site.pool.cloud, site.landlord, cents(usd), "rent", site.name)

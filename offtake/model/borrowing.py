@@ -44,8 +44,9 @@ def borrow_for(market: "Market", site: Site, cost: int, cause: str) -> None:
 
 def _lender(market: "Market") -> str | None:
     """Return the lender with most deposits."""
-    lenders = sorted(set(market.setup.scenario.lenders) - market.books.failed)
-    return max(lenders, key=lambda name: (market.books.deposits[name], name), default=None)
+    lenders = [n for n in market.setup.scenario.lenders if n not in market.books.failed]
+    deposits, place = market.books.deposits, market.setup.place
+    return min(lenders, key=lambda name: (-deposits[name], place[name]), default=None)
 
 
 def _loan_for(market: "Market", site: Site, lender: str, amount: int) -> Loan:

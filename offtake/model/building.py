@@ -86,7 +86,7 @@ def _buy_shell(market: "Market", site: Site, cause: str) -> bool:
 
 def _clocks(market: "Market", site: Site) -> tuple[float, float]:
     """Draw how long construction and grid connection take from now, months."""
-    setup, name = market.setup, site.name
+    setup, name = market.setup, _drawn_as(market, site)
     region = setup.scenario.regions[site.pool.region]
     head = setup.scenario.building.head_start
     construction_mean = region.construction_mean_months * head
@@ -95,6 +95,14 @@ def _clocks(market: "Market", site: Site) -> tuple[float, float]:
         clock(setup.seed, "construction", name, construction_mean, region.clock_shape),
         clock(setup.seed, "grid", name, grid_mean, region.clock_shape),
     )
+
+
+def _drawn_as(market: "Market", site: Site) -> str:
+    """Return the name under which the clocks of a site stand: its own, with its cloud's place in it."""
+    cloud = site.pool.cloud
+    if site.name in market.setup.scenario.sites:
+        return site.name
+    return market.setup.drawn_as[cloud] + site.name.removeprefix(cloud)
 
 
 def lapse(market: "Market", name: str) -> None:

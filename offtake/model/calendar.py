@@ -7,13 +7,13 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """One dated thing: what happens is named, not held, so nothing can vanish or be forgotten.
 
-    Entries of the same instant run in order of `rank`, then of `name`, then of `number`.
+    Entries of the same instant run in order of `rank`, then in the order in which they were dated.
     """
 
     time: float
     rank: int
-    name: str
     number: int
+    name: str
     action: str
 
 
@@ -29,7 +29,7 @@ class Calendar:
         if not time >= 0:  # catches NaN too, which would corrupt the heap
             raise ValueError(f"{action} of {name} is dated {time}; a time from 0 on is needed")
         self._numbers += 1
-        heapq.heappush(self.entries, Entry(time, rank, name, self._numbers, action))
+        heapq.heappush(self.entries, Entry(time, rank, self._numbers, name, action))
 
     def next_time(self) -> float:
         """Return the time of the earliest entry, infinity when there is none."""

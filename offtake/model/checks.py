@@ -94,6 +94,27 @@ def check_names(data: Tables) -> Iterator[Issue]:
             )
 
 
+def check_drawn_as(data: Tables) -> Iterator[Issue]:
+    """No two participants share their draws."""
+    owner: dict[str, Path] = {}
+    given = {
+        (t, n): f for t in PARTICIPANTS for n, f in _table(data, t).items() if isinstance(f, dict)
+    }
+    for (table, name), fields in given.items():
+        known = fields.get("drawn_as") or name
+        if known in owner:
+            path: Path = (table, name, "drawn_as") if fields.get("drawn_as") else (table, name)
+            yield Issue(
+                code="E021",
+                path=path,
+                message=f"`{dotted(path)}` has the draws of `{dotted(owner[known])}`",
+                help="give each participant draws of its own",
+                at="value" if fields.get("drawn_as") else "table",
+                also=owner[known],
+            )
+        owner.setdefault(known, (table, name))
+
+
 def _is_slug(text: str) -> bool:
     return bool(SLUG.match(text)) and text not in DEVICES
 

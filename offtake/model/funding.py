@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from offtake.model.cents import cents
+from offtake.model.cents import cents, split
 from offtake.model.events import Claim, Posted, Posting
 from offtake.model.seeing import runway_months
 from offtake.model.view import InvestorView
@@ -13,14 +13,31 @@ if TYPE_CHECKING:
 
 
 def finance(market: "Market") -> None:
-    """Labs with a short runway look for a round that doubles the target; investors answer (fin-6)."""
+    """Labs with a short runway look for a round that doubles the target; investors answer (fin-6).
+
+    All answers are given before any money moves. A lab that is offered more than it asked for takes of
+    each in proportion, and so does an investor that has offered more than it has.
+    """
     believed = market.books.believed
     assert believed is not None
+    offers: dict[tuple[str, str], int] = {}
     for i, name in enumerate(market.setup.labs):
         cash, burn = market.books.deposits[name] / 100, float(believed.burn_usd[i])
         if _needs_a_round(market, name, cash, burn):
             target = market.setup.scenario.finance.runway_target_months
-            _hold_round(market, i, 2 * target * burn - cash)
+            offers |= _offers(market, i, 2 * target * burn - cash)
+    for investor, _ in market.setup.placed(market.setup.scenario.investors):
+        mine = {pair: amount for pair, amount in offers.items() if pair[0] == investor}
+        able = max(market.books.deposits[investor], 0)
+        for (_, lab), amount in _within(mine, able).items():
+            _invest(market, investor, lab, amount)
+
+
+def _within(amounts: dict[tuple[str, str], int], most: int) -> dict[tuple[str, str], int]:
+    """Return amounts reduced in proportion, in whole cents, so that they sum to no more than `most`."""
+    if sum(amounts.values()) <= most:
+        return amounts
+    return dict(zip(amounts, split(most, list(amounts.values())), strict=True))
 
 
 def _needs_a_round(market: "Market", lab: str, cash_usd: float, burn_usd: float) -> bool:
@@ -32,13 +49,17 @@ def _needs_a_round(market: "Market", lab: str, cash_usd: float, burn_usd: float)
     return lab not in market.books.failed and short and rested
 
 
-def _hold_round(market: "Market", index: int, asked: float) -> None:
-    """Ask one investor after the other for what is still missing."""
-    investors, lab = market.setup.scenario.investors, market.setup.labs[index]
+def _offers(market: "Market", index: int, asked: float) -> dict[tuple[str, str], int]:
+    """Return what investors offer to a lab, by investor and lab, cents; no more than it asked for."""
+    if asked <= 0:
+        return {}
+    lab = market.setup.labs[index]
     forward, growth = _prospects(market, index)
-    for investor in sorted(investors):
-        if investors[investor].joins_rounds and asked > 0:
-            asked -= _ask_investor(market, investor, lab, asked, forward, growth)
+    offers = {}
+    for investor, data in market.setup.placed(market.setup.scenario.investors):
+        if data.joins_rounds:
+            offers[investor, lab] = _ask_investor(market, investor, lab, asked, forward, growth)
+    return _within(offers, cents(asked))
 
 
 def _prospects(market: "Market", index: int) -> tuple[float, float]:
@@ -53,7 +74,7 @@ def _prospects(market: "Market", index: int) -> tuple[float, float]:
 
 def _ask_investor(
     market: "Market", investor: str, lab: str, asked: float, forward: float, growth: float
-) -> float:
+) -> int:
     books, scenario = market.books, market.setup.scenario
     data = scenario.investors[investor]
     promised = sum(t.amount_cents for t in books.tranches.values() if t.investor == investor)
@@ -70,14 +91,16 @@ def _ask_investor(
         growth_per_year=growth,
     )
     fund = market.participants[investor].decide("financier", view)
-    if fund is None:
-        return 0.0
-    amount = min(cents(fund.usd), max(books.deposits[investor], 0))
-    market.post(
-        Posted(
-            postings=(Posting(investor, lab, amount, "round"),),
-            claims=(Claim(investor, lab, "equity", amount),),
-            cause=f"proposal:round of {lab}",
+    return 0 if fund is None else min(cents(fund.usd), max(books.deposits[investor], 0))
+
+
+def _invest(market: "Market", investor: str, lab: str, amount: int) -> None:
+    """Pay equity into a lab."""
+    if amount > 0:
+        market.post(
+            Posted(
+                postings=(Posting(investor, lab, amount, "round"),),
+                claims=(Claim(investor, lab, "equity", amount),),
+                cause=f"proposal:round of {lab}",
+            )
         )
-    )
-    return amount / 100

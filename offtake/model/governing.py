@@ -20,7 +20,7 @@ def enact(market: "Market") -> None:
     """Governments may change policy by their own reaction rules (1.11)."""
     scenario = market.setup.scenario
     hhi = herfindahl(market)
-    for name in sorted(scenario.governments):
+    for name, _ in market.setup.placed(scenario.governments):
         mine = {p: g for p, g in sorted(scenario.policies.items()) if g.government == name}
         view = GovernmentView(
             name=name,
@@ -53,8 +53,7 @@ def change_policy(market: "Market", name: str, enacted: bool, cause: str) -> Non
 
 
 def _move_grid_clocks(market: "Market", region: str, factor: float, cause: str) -> None:
-    for name in sorted(market.books.sites):
-        site = market.books.sites[name]
+    for name, site in list(market.books.sites.items()):
         waits = site.stage is Stage.BUILDING and site.grid_at > market.time
         if site.pool.region == region and waits:
             grid_at = market.time + (site.grid_at - market.time) * factor

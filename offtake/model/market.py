@@ -214,6 +214,6 @@ class Market(mesa.Model):
     def _enter(self, strategies: Mapping[str, Mapping[str, Any]]) -> None:
         for table, kind in ROLES.items():
             entrant = role(kind)
-            for name, data in sorted(getattr(self.setup.scenario, table).items()):
+            for name, data in self.setup.placed(getattr(self.setup.scenario, table)):
                 chosen = {**data.strategies, **strategies.get(name, {})}
                 self.participants[name] = entrant(self, name=name, data=data, strategies=chosen)

@@ -306,8 +306,7 @@ def stranded_orphan_mw(market: "Market") -> np.ndarray:
 def delay_months(market: "Market") -> np.ndarray:
     """Mean delay of sites energised so far in the run against their first promise."""
     late: list[list[float]] = [[] for _ in market.setup.clouds]
-    for name in sorted(market.books.sites):
-        site = market.books.sites[name]
+    for site in market.books.sites.values():
         if site.stage is Stage.ENERGISED and site.energised_at > 0:
             late[market.books.cloud_index[site.pool.cloud]].append(
                 site.energised_at - site.first_promise

@@ -45,11 +45,8 @@ from offtake.model.scenario import (
     SiteGiven,
     TrancheGiven,
 )
-from offtake.model.setup import Setup
+from offtake.model.setup import ROLES, Setup
 from offtake.model.sites import clock, expected_lead
-
-ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
-"""Tables of participants in a scenario, in the order in which they enter."""
 
 
 def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
@@ -58,7 +55,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
     for name in EXTERNAL:
         yield Entered(name=name, kind="external", deposits_cents=0, cause="scenario")
     for role in ROLES:
-        for name, data in sorted(getattr(scenario, role).items()):
+        for name, data in setup.placed(getattr(scenario, role)):
             yield Entered(
                 name=name,
                 kind=role[:-1],
@@ -66,7 +63,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
                 assets_cents=_sellable(data),
                 cause="scenario",
             )
-    for name, landlord in sorted(scenario.landlords.items()):
+    for name, landlord in setup.placed(scenario.landlords):
         kw = round(landlord.available_mw * 1000)
         yield ShellsOffered(landlord=name, capacity_kw=kw, cause="scenario")
     for name, given in sorted(scenario.sites.items()):
@@ -82,7 +79,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
             yield Posted(postings=(), claims=(prepaid,), cause=f"scenario:contracts.{name}")
     for name, given in sorted(scenario.tranches.items()):
         yield Promised(tranche=tranche(scenario, name, given), cause=f"scenario:tranches.{name}")
-    yield from _debts(scenario)
+    yield from _debts(setup)
     yield from _own_use(setup, books)
     yield _first_month(setup, books)
     yield _first_beliefs(setup, books)
@@ -281,9 +278,15 @@ def _sellable(data: Participant) -> int:
     return cents(data.assets_usd * (1 - data.haircut)) if isinstance(data, Investor) else 0
 
 
-def _debts(scenario: Scenario) -> Iterator[AnyEvent]:
-    lender = min(scenario.lenders, default=None)
-    for name, cloud in sorted(scenario.clouds.items()):
+def _debts(setup: Setup) -> Iterator[AnyEvent]:
+    """Yield the debts of the start, owed to whoever has most to lend."""
+    scenario = setup.scenario
+    lender = min(
+        scenario.lenders,
+        key=lambda n: (-scenario.lenders[n].cash_usd, setup.place[n]),
+        default=None,
+    )
+    for name, cloud in setup.placed(scenario.clouds):
         if cloud.debt_usd > 0 and lender is not None:
             loan = Loan(
                 name=f"{name} at the start",
@@ -301,7 +304,7 @@ def _debts(scenario: Scenario) -> Iterator[AnyEvent]:
 
 def _own_use(setup: Setup, books: Books) -> Iterator[AnyEvent]:
     """Keep each cloud's own use in its pools, in proportion to what contracts leave free."""
-    for name, cloud in sorted(setup.scenario.clouds.items()):
+    for name, cloud in setup.placed(setup.scenario.clouds):
         pools = np.flatnonzero(setup.pool_cloud == setup.clouds.index(name))
         free = np.maximum(books.energised_kw[pools] - books.committed_kw[pools, 0], 0)
         kept = split(min(round(cloud.own_use_mw * 1000), int(free.sum())), free.tolist())

@@ -49,7 +49,7 @@ def _coming_h100e(market: "Market", rule: Policy) -> float:
     clouds, chips = market.setup.scenario.clouds, market.setup.scenario.chips
     return math.fsum(
         site.capacity_kw * chips[site.pool.chip].h100e_per_mw / 1000
-        for _, site in sorted(market.books.sites.items())
+        for site in market.books.sites.values()
         if Stage.LEASED <= site.stage <= Stage.POWERED
         and rule.counts(
             destination=site.pool.region,

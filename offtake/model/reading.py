@@ -292,6 +292,7 @@ def _validated(draft: _Draft) -> Scenario | None:
         message = f"`format` is {shown(data['format'])}; expected 1"
         _add(draft, [Issue(code="E013", path=("format",), message=message)])
     _add(draft, checks.check_names(data))
+    _add(draft, checks.check_drawn_as(data))
     _add(draft, checks.check_references(data))
     parts = scenario if scenario and not draft.issues else _good_parts(draft)
     _add(draft, checks.check_terms(parts))

@@ -78,9 +78,11 @@ class Recorder:
         days = [date_of(self.setup.scenario.start, m) for m in range(months)]
         parts = []
         for item in TABLE:
-            names, others = self._index(item.index)
+            labels = self._index(item.index)
+            by_name = sorted(range(len(labels)), key=labels.__getitem__)
+            names, others = zip(*(labels[i] for i in by_name), strict=True)
             count = len(names)
-            values = np.concatenate(self.values[item.name]) if months else np.zeros(0)
+            values = np.reshape(self.values[item.name], (months, count))[:, by_name].ravel()
             parts.append(
                 pl.DataFrame(
                     {
@@ -102,14 +104,11 @@ class Recorder:
             )
         return pl.concat(parts)
 
-    def _index(self, index: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    def _index(self, index: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Return what the values of an observable stand for, in the order of its array."""
         by = {"lab": self.setup.labs, "cloud": self.setup.clouds}
-        if not index:
-            return [""], [""]
-        if len(index) == 1:
-            return list(by[index[0]]), [""] * len(by[index[0]])
-        pairs = [(a, b) for a in by[index[0]] for b in by[index[1]]]
-        return [a for a, _ in pairs], [b for _, b in pairs]
+        columns = [by[name] for name in index] + [("",)] * (2 - len(index))
+        return [(a, b) for a in columns[0] for b in columns[1]]
 
 
 def _tile(count: int, months: int) -> np.ndarray:

@@ -249,6 +249,9 @@ class Participant(Part):
     """Home jurisdiction: the name of a government."""
     strategies: dict[str, str] = Field(default_factory=dict)
     """Strategy by port, where it is not the default."""
+    drawn_as: str | None = None
+    """Name under which its draws and its place among equals stand; its own where it is not given. A
+    participant that is renamed keeps its luck if it keeps this."""
     source: str | None = None
     """Source of every number in the table that does not name its own."""
     confidence: Literal["high", "medium", "low"] | None = None

@@ -243,8 +243,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
     total_uncovered = np.maximum(uncovered.sum(axis=0), 1.0)
     all_free = by_cloud.sum(axis=0)
     sites: dict[str, list[Site]] = {name: [] for name in setup.clouds}
-    for name in sorted(books.sites):
-        site = books.sites[name]
+    for site in books.sites.values():
         if site.stage in OPEN:
             sites[site.pool.cloud].append(site)
     idle = idle_shares(market)
@@ -383,8 +382,8 @@ def landlord_with_shells(market: "Market", region: str) -> str | None:
     """Return the landlord of a region with most shells to let, if any has a site's worth."""
     least = market.setup.scenario.building.smallest_site_mw * 1000
     letting = [
-        (-market.books.shells_kw.get(name, 0), name)
-        for name, data in sorted(market.setup.scenario.landlords.items())
+        (-market.books.shells_kw.get(name, 0), place, name)
+        for place, (name, data) in enumerate(market.setup.placed(market.setup.scenario.landlords))
         if data.region == region and market.books.shells_kw.get(name, 0) >= least
     ]
-    return min(letting)[1] if letting else None
+    return min(letting)[2] if letting else None

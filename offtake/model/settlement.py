@@ -56,8 +56,7 @@ def paid(
             by_payer.setdefault(bill.payer, []).append(bill)
     postings: list[Posting] = []
     claims: list[Claim] = []
-    for payer in sorted(by_payer):
-        owed = by_payer[payer]
+    for payer, owed in by_payer.items():
         total = sum(bill.cents for bill in owed)
         able = total if payer in overdraft else max(min(deposits[payer], total), 0)
         parts = [b.cents for b in owed] if able == total else split(able, [b.cents for b in owed])

@@ -1,11 +1,12 @@
-"""Constants of one market, taken from its scenario once: names in order, pools, costs, paths of chance."""
+"""Constants of one market, taken from its scenario once: places, pools, costs, paths of chance."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from offtake.model.chance import stream
+from offtake.model.chance import order, stream
 from offtake.model.clauses import DistributionExclusivity
 from offtake.model.contracts import Pool
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
@@ -13,6 +14,8 @@ from offtake.model.pricing import betas
 from offtake.model.scenario import Chip, Region, Scenario
 from offtake.model.view import Rules
 
+ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
+"""Tables of participants in a scenario, in the order in which they enter."""
 LEAST_RATE = 1e-3
 """Rate and payout, a year, below which option triggers are not defined."""
 LONGEST_ROOM = 61
@@ -21,10 +24,18 @@ LONGEST_ROOM = 61
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What does not change during a run. Names are sorted, so the order of a file cannot matter."""
+    """What does not change during a run.
+
+    Participants stand in an order drawn for the run, so that equals are told apart by neither the order
+    of a file nor their names (bar-3: residual ties by keyed random priority).
+    """
 
     scenario: Scenario
     seed: int
+    drawn_as: dict[str, str]
+    """Name of each participant under which its draws stand."""
+    place: dict[str, int]
+    """Place of each participant among equals, drawn for the run."""
     labs: tuple[str, ...]
     clouds: tuple[str, ...]
     pools: tuple[Pool, ...]
@@ -58,6 +69,10 @@ class Setup:
     porting: np.ndarray
     """Extra cost of a cloud to a lab, USD per H100e-hour, by lab and cloud."""
 
+    def placed[T](self, table: Mapping[str, T]) -> list[tuple[str, T]]:
+        """Return the entries of a table by participant, in order of place."""
+        return sorted(table.items(), key=lambda item: self.place[item[0]])
+
     def newest_chip(self, month: float) -> tuple[str, Chip]:
         """Return the newest generation that can be fitted in a month."""
         released = [c for c in self.chips if c[2] <= month] or [self.chips[0]]
@@ -78,20 +93,28 @@ def running_cost(region: Region, kw_per_h100e: float, operations_usd_per_year: f
 
 def set_up(scenario: Scenario, seed: int) -> Setup:
     """Return the constants of a market."""
-    labs, clouds = tuple(sorted(scenario.labs)), tuple(sorted(scenario.clouds))
+    drawn_as = {
+        n: data.drawn_as or n for table in ROLES for n, data in getattr(scenario, table).items()
+    }
+    ranks = {n: (order(seed, "place", known), known) for n, known in drawn_as.items()}
+    place = {n: i for i, n in enumerate(sorted(ranks, key=ranks.__getitem__))}
+    labs = tuple(sorted(scenario.labs, key=place.__getitem__))
+    clouds = tuple(sorted(scenario.clouds, key=place.__getitem__))
     chips = tuple(
         sorted(
             ((n, c, month_of(scenario.start, c.released)) for n, c in scenario.chips.items()),
             key=lambda item: (item[2], item[0]),
         )
     )
-    pools = tuple(sorted(_pools(scenario)))
+    pools = tuple(sorted(_pools(scenario), key=lambda p: (place[p.cloud], p.region, p.chip)))
     regions, generations = scenario.regions, scenario.chips
     operations = scenario.building.operations_share_per_year
     lab_at = {name: i for i, name in enumerate(labs)}
     return Setup(
         scenario=scenario,
         seed=seed,
+        drawn_as=drawn_as,
+        place=place,
         labs=labs,
         clouds=clouds,
         pools=pools,
@@ -120,7 +143,7 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         usage_path=_usage_path(scenario, seed),
         price_sensitivity=scenario.demand.price_sensitivity_per_usd
         * np.exp(-scenario.demand.willingness_growth_per_month * maturing(scenario)),
-        appeal_path=_appeal_path(scenario, seed, labs),
+        appeal_path=_appeal_path(scenario, seed, [drawn_as[n] for n in labs]),
         affiliates=np.array([[_affiliated(scenario, n, c) for c in clouds] for n in labs]),
         barred=np.array([[_barred(scenario, n, c) for c in clouds] for n in labs]),
         porting=np.array(
@@ -203,7 +226,7 @@ def maturing(scenario: Scenario) -> np.ndarray:
     return half * (1 - np.exp(-np.arange(scenario.months + 1) / half))
 
 
-def _appeal_path(scenario: Scenario, seed: int, labs: tuple[str, ...]) -> np.ndarray:
+def _appeal_path(scenario: Scenario, seed: int, labs: Sequence[str]) -> np.ndarray:
     demand = scenario.demand
     path = np.zeros((scenario.months + 1, len(labs)))
     for i, name in enumerate(labs):

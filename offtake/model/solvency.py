@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def check_solvency(market: "Market") -> None:
     """Whoever has been in arrears beyond the grace period fails: claims are paid pari passu (ins-1)."""
     grace = market.setup.scenario.finance.grace_months
-    for name in sorted(market.books.arrears_since):
+    for name in list(market.books.arrears_since):
         if name in market.books.failed:
             continue
         if market.time - market.books.arrears_since[name] >= grace:
@@ -36,7 +36,7 @@ def _end_contracts(market: "Market", name: str, cause: str) -> None:
 
 def _share_out(market: "Market", name: str, cause: str) -> None:
     """Pay claims pari passu from what deposits are left; the rest of them and equity are written off."""
-    held = sorted((k, c) for k, c in market.books.claims.items() if k[1] == name)
+    held = [(k, c) for k, c in market.books.claims.items() if k[1] == name]
     owed = [(k, c) for k, c in held if k[2] != "equity"]
     total = sum(c for _, c in owed)
     parts = split(min(max(market.books.deposits[name], 0), total), [c for _, c in owed])

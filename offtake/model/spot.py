@@ -14,6 +14,9 @@ from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, va
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
+LEAST_H100E = 1e-6
+"""Compute below which what is left of a bid or an offer is rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
@@ -105,18 +108,49 @@ def _share_out(
     setup = market.setup
     purchases = []
     wants = {i: math.fsum(q for p, q in _bids(market, i, sides) if p >= price) for i in bidders}
-    for pool in sorted(pools, key=lambda p: (setup.running[p], p)):
-        if setup.running[pool] > price:
-            continue
-        takers = [i for i in bidders if wants[i] > 0 and sides.allowed[i, setup.pool_cloud[pool]]]
-        total = math.fsum(wants[i] for i in takers)
-        if total <= 0:
-            continue
-        part = min(1.0, float(sides.free[pool]) / total)
-        for i in takers:
-            bought = wants[i] * part
+    for cost in sorted({float(setup.running[p]) for p in pools if setup.running[p] <= price}):
+        alike = [p for p in pools if setup.running[p] == cost]
+        for i, pool, bought in _proportionate(market, wants, alike, sides):
             purchases.append((setup.labs[i], pool, bought))
             wants[i] -= bought
             sides.gap[i] -= bought
             sides.purse[i] -= bought
     return purchases
+
+
+def _proportionate(
+    market: "Market", wants: dict[int, float], pools: list[int], sides: Sides
+) -> list[tuple[int, int, float]]:
+    """Return what each lab gets of pools that cost alike; neither side's order matters.
+
+    Each lab spreads what it wants over the pools it may use by what they have; a pool that is asked for
+    more than it has serves all in proportion; what is missing is asked for again where more is left.
+    """
+    left = {p: float(sides.free[p]) for p in pools}
+    missing = dict(wants)
+    sold: dict[tuple[int, int], float] = {}
+    for _ in range(len(pools)):
+        for i, p, h100e in _one_pass(market, missing, left, sides.allowed):
+            sold[i, p] = sold.get((i, p), 0.0) + h100e
+            missing[i] -= h100e
+            left[p] = max(left[p] - h100e, 0.0)
+    return [(i, p, h100e) for (i, p), h100e in sold.items()]
+
+
+def _one_pass(
+    market: "Market", wants: dict[int, float], left: dict[int, float], allowed: np.ndarray
+) -> list[tuple[int, int, float]]:
+    cloud = market.setup.pool_cloud
+    asked: dict[int, list[tuple[int, float]]] = {p: [] for p in left}
+    for i, want in wants.items():
+        usable = {p: h for p, h in left.items() if h > LEAST_H100E and allowed[i, cloud[p]]}
+        size = math.fsum(usable.values())
+        if want > LEAST_H100E and usable:
+            for p, h100e in usable.items():
+                asked[p].append((i, want * h100e / size))
+    sold = []
+    for p, demands in asked.items():
+        total = math.fsum(d for _, d in demands)
+        part = min(1.0, left[p] / total) if total > 0 else 0.0
+        sold.extend((i, p, demand * part) for i, demand in demands)
+    return sold

@@ -40,16 +40,16 @@ def plan_supply(market: "Market") -> None:
         for name, view in views.items()
         for plan in market.participants[name].decide("builder", view)
     ]
-    for name, plan in sorted(
-        plans, key=lambda item: order(market.setup.seed, "plan", item[0], market.month)
-    ):
+    setup = market.setup
+    ranks = {n: order(setup.seed, "plan", setup.drawn_as[n], market.month) for n in views}
+    for name, plan in sorted(plans, key=lambda item: ranks[item[0]]):
         _carry_out(market, name, plan)
     market.views = views if not plans else {}
 
 
 def _offer_shells(market: "Market") -> None:
     """Bring the month's part of what landlords build a year, in whole kilowatts."""
-    for name, data in sorted(market.setup.scenario.landlords.items()):
+    for name, data in market.setup.placed(market.setup.scenario.landlords):
         kw = round(data.new_mw_per_year * 1000 * market.month / 12)
         new = kw - round(data.new_mw_per_year * 1000 * (market.month - 1) / 12)
         if new > 0:
@@ -60,8 +60,7 @@ def _offer_shells(market: "Market") -> None:
 
 def _renew_promises(market: "Market") -> None:
     """Promise for later what is not energised in its promised month (P10)."""
-    for name in sorted(market.books.sites):
-        site = market.books.sites[name]
+    for site in list(market.books.sites.values()):
         if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
             market.apply(
                 Advanced(site=replace(site, promised=market.time + DELAY_MONTHS), cause="delay")

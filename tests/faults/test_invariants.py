@@ -155,7 +155,7 @@ def concentrate_beyond_monopoly(market: Market) -> None:
 
 
 def leave_a_date_behind(market: Market) -> None:
-    market.calendar.entries.insert(0, Entry(1.0, 5, "x-1", 0, "power"))
+    market.calendar.entries.insert(0, Entry(1.0, 5, 0, "x-1", "power"))
 
 
 def forget_an_end(market: Market) -> None:
