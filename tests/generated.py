@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -325,6 +326,11 @@ def played(scenario: Scenario, *, seed: int = 1, months: float | None = None, **
     market = Market(scenario, rng=seed, **how)
     market.run_until(scenario.months if months is None else months)
     return market
+
+
+def by_name(names: Sequence[str], values: Sequence[float] | np.ndarray) -> list[float]:
+    """Return values of participants in the order of their names."""
+    return [value for _, value in sorted(zip(names, values, strict=True))]
 
 
 def reordered(scenario: Scenario, order: Any) -> Scenario:

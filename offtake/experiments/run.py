@@ -246,8 +246,10 @@ def _pooled(
     flag = context.RawValue("b", 0)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_work, initargs=(flag,))
     try:
-        with _signals_held():
-            pending = {pool.submit(_work, plan, seed): seed for seed in seeds}
+        pending: dict[Future[Frames | Failure], int] = {}
+        with _signals_held(), suppress(BrokenProcessPool):  # a worker may die while others start
+            for seed in seeds:
+                pending[pool.submit(_work, plan, seed)] = seed
         yield from _collected(pending, stop, flag)
     finally:
         flag.value = 1

@@ -101,18 +101,19 @@ def check_drawn_as(data: Tables) -> Iterator[Issue]:
         (t, n): f for t in PARTICIPANTS for n, f in _table(data, t).items() if isinstance(f, dict)
     }
     for (table, name), fields in given.items():
-        known = fields.get("drawn_as") or name
-        if known in owner:
-            path: Path = (table, name, "drawn_as") if fields.get("drawn_as") else (table, name)
+        known = fields.get("drawn_as", name)
+        if not isinstance(known, str):
+            continue
+        other = owner.setdefault(known, (table, name))
+        if name != other[1]:  # two of one name are refused by `check_names`
             yield Issue(
                 code="E021",
-                path=path,
-                message=f"`{dotted(path)}` has the draws of `{dotted(owner[known])}`",
-                help="give each participant draws of its own",
-                at="value" if fields.get("drawn_as") else "table",
-                also=owner[known],
+                path=(table, name),
+                message=f"`{dotted((table, name))}` has the draws of `{dotted(other)}`",
+                help=f"give it another `drawn_as`; {known!r} is taken",
+                at="table",
+                also=other,
             )
-        owner.setdefault(known, (table, name))
 
 
 def _is_slug(text: str) -> bool:

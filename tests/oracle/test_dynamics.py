@@ -24,6 +24,7 @@ from tests.degenerate import (
     silent,
     trajectory,
 )
+from tests.generated import by_name
 
 STANDARD_ERRORS = 3
 
@@ -390,7 +391,7 @@ def increasing_returns(quality_return: float, months: int, decay: float = 1.0) -
     market.run_until(months)
     served = market.books.served
     assert served is not None
-    return (served.users_million / served.users_million.sum()).tolist()
+    return by_name(market.setup.labs, served.users_million / served.users_million.sum())
 
 
 def test_decreasing_returns_amplify_appeal_to_one_interior_fixed_point() -> None:

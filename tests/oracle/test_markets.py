@@ -26,6 +26,7 @@ from tests.degenerate import (
     silent,
     trajectory,
 )
+from tests.generated import by_name
 
 STANDARD_ERRORS = 3
 
@@ -118,7 +119,8 @@ def test_service_prices_settle_in_logit_bertrand_nash(
     served = market.books.served
     assert served is not None
     expected_prices, expected_shares = nash(utility, cost)
-    assert served.price_usd.tolist() == pytest.approx(expected_prices, abs=2e-5)
+    prices = by_name(market.setup.labs, served.price_usd)
+    assert prices == pytest.approx(expected_prices, abs=2e-5)
     users = np.array([trajectory(market, "users_million", name)[-1] for name in utility])
     assert (users / market.adopters_million).tolist() == pytest.approx(expected_shares, abs=2e-5)
 

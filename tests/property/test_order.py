@@ -100,9 +100,10 @@ def with_their_luck(scenario: Scenario) -> Scenario:
 
 def named_back(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     """Return a table with the old names in every text, its rows in one order."""
-    new, old = list(names.values()), list(names)
-    texts = pl.col(pl.String).str.replace_many(new, old)
-    return frame.with_columns(texts).sort(frame.columns, nulls_last=True)
+    if names:
+        texts = pl.col(pl.String).str.replace_many(list(names.values()), list(names))
+        frame = frame.with_columns(texts)
+    return frame.sort(frame.columns, nulls_last=True)
 
 
 def assert_permuted(scenario: Scenario, months: int | None = None) -> None:

@@ -22,14 +22,14 @@ def test_what_is_dated_earlier_comes_first():
     assert drained(calendar) == ["at 1.0 step", "at 2.0 step", "at 3.0 step"]
 
 
-def test_at_one_instant_rank_decides_then_name_then_number():
+def test_at_one_instant_rank_decides_then_what_was_dated_first():
     calendar = Calendar()
     calendar.add(1.0, "end", "b", rank=2)
     calendar.add(1.0, "step", "a", rank=3)
     calendar.add(1.0, "step", "b", rank=1)
     calendar.add(1.0, "second", "b", rank=1)
     calendar.add(1.0, "step", "a", rank=1)
-    assert drained(calendar) == ["a step", "b step", "b second", "b end", "a step"]
+    assert drained(calendar) == ["b step", "b second", "a step", "b end", "a step"]
 
 
 def test_a_contract_that_ends_makes_room_before_the_next_starts():

@@ -186,3 +186,10 @@ def test_the_message_reads_as_designed(folder):
         "\n"
         "1 error in bad.toml; nothing was run."
     )
+
+
+def test_two_participants_with_the_same_draws_are_refused(folder):
+    extra = '[lenders.Bank]\ncash_usd = 1\nsource = "filing"\ndrawn_as = "Aster"\n'
+    (problem,) = problems_of(folder, extra=extra)
+    assert (problem.code, problem.path) == ("E021", "lenders.Bank")
+    assert "has the draws of `labs.Aster`" in problem.message
