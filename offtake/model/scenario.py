@@ -28,7 +28,12 @@ class Part(BaseModel):
     """A table of a scenario: strict, frozen, unknown keys refused, only finite numbers."""
 
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        serialize_by_alias=True,
     )
 
 
@@ -232,6 +237,8 @@ class Chip(Part):
     """Vintage index theta: H100-equivalents per MW of IT load."""
     price_usd_per_h100e: Positive
     """Accelerators, servers and network, USD per H100-equivalent."""
+    class_: str = Field(default="gpu", alias="class")
+    """Class it belongs to: `gpu`, or a custom class that software must be ported to."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

@@ -248,7 +248,7 @@ def _table(model: type[Part]) -> Table:
 
 def _entries(model: type[Part], skip: tuple[str, ...] = ()) -> dict[str, Entry]:
     return {
-        name: Entry(
+        info.alias or name: Entry(
             shape=_shape(name, info.annotation, tuple(info.metadata)),
             required=info.is_required(),
             description=info.description or "",
