@@ -12,6 +12,7 @@ from offtake.model.contracts import Loan, Stage
 from offtake.model.events import Claim, Posting
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
+from offtake.model.sums import summed
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -130,7 +131,7 @@ def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
     c = books.contracts
     n = c.size
     running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
-    costs = np.bincount(setup.pool_cloud[c.pool[:n]], weights=running, minlength=len(setup.clouds))
+    costs = summed(setup.pool_cloud[c.pool[:n]], running, len(setup.clouds))
     for region in sorted(books.spot):
         for _, pool, h100e in books.spot[region].purchases:
             costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH

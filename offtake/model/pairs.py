@@ -6,6 +6,7 @@ import numpy as np
 
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
+from offtake.model.sums import summed
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -20,9 +21,7 @@ def promised_now_h100e(market: "Market") -> np.ndarray:
     n = c.size
     cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
     shape = (len(setup.labs), len(setup.clouds))
-    flat = np.bincount(
-        cell, weights=c.delivered_kw[:n] * c.theta[:n], minlength=shape[0] * shape[1]
-    )
+    flat = summed(cell, c.delivered_kw[:n] * c.theta[:n], shape[0] * shape[1])
     return flat.reshape(shape)
 
 

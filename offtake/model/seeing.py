@@ -15,6 +15,7 @@ from offtake.model.pricing import annuity, levelling
 from offtake.model.scenario import Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
+from offtake.model.sums import summed
 from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
 from offtake.model.worth import hours_asked, training_efficiency, training_values
 
@@ -198,7 +199,7 @@ def obligations_usd(market: "Market", discount_per_year: np.ndarray) -> np.ndarr
     rate = (1 + discount_per_year[c.lab[:n]]) ** (1 / 12) - 1
     monthly = c.floor[:n] * c.price[:n] * capacity * HOURS_PER_MONTH
     worth = np.where(open_rows, monthly * annuity(rate, left), 0.0)
-    return np.bincount(c.lab[:n], weights=worth, minlength=len(market.setup.labs))
+    return summed(c.lab[:n], worth, len(market.setup.labs))
 
 
 def win_shares(market: "Market") -> np.ndarray:

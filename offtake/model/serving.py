@@ -15,6 +15,7 @@ from offtake.model.demand import (
 )
 from offtake.model.events import Served
 from offtake.model.opening import load
+from offtake.model.sums import summed
 from offtake.model.training import training_need_h100e
 from offtake.model.worth import hours_asked, training_efficiency, training_values
 
@@ -66,13 +67,12 @@ def _delivered_h100e(market: "Market") -> np.ndarray:
     c = books.contracts
     n = c.size
     market.delivered_h100e = c.delivered_kw_months[:n] * c.theta[:n]
-    market.delivered_kw = np.bincount(
-        setup.pool_cloud[c.pool[:n]], weights=c.delivered_kw_months[:n], minlength=len(setup.clouds)
+    market.delivered_kw = summed(
+        setup.pool_cloud[c.pool[:n]], c.delivered_kw_months[:n], len(setup.clouds)
     )
     cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
-    matrix = np.bincount(
-        cell, weights=market.delivered_h100e, minlength=len(setup.labs) * len(setup.clouds)
-    ).reshape(len(setup.labs), len(setup.clouds))
+    shape = (len(setup.labs), len(setup.clouds))
+    matrix = summed(cell, market.delivered_h100e, shape[0] * shape[1]).reshape(shape)
     for region in sorted(books.spot):
         for lab, pool, h100e in books.spot[region].purchases:
             matrix[books.lab_index[lab], setup.pool_cloud[pool]] += h100e
@@ -81,7 +81,7 @@ def _delivered_h100e(market: "Market") -> np.ndarray:
 
 def _by_lab(market: "Market", by_contract: np.ndarray) -> np.ndarray:
     c = market.books.contracts
-    return np.bincount(c.lab[: c.size], weights=by_contract, minlength=len(market.setup.labs))
+    return summed(c.lab[: c.size], by_contract, len(market.setup.labs))
 
 
 def _spot_by_lab(market: "Market") -> np.ndarray:
