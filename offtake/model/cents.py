@@ -7,7 +7,7 @@ import numpy as np
 
 def cents(usd: float) -> int:
     """Round an amount of US dollars to whole cents, half to even."""
-    return round(usd * 100)
+    return round(float(usd) * 100)
 
 
 def split(total: int, weights: Sequence[int]) -> list[int]:

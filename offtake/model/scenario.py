@@ -330,7 +330,7 @@ class Cloud(Participant):
     debt_share: Share = 0.0
     """Largest share of a project financed by debt."""
     debt_usd: Usd = 0.0
-    """Debt at the start, USD, owed to the first lender."""
+    """Debt at the start, USD, owed to the lender with most cash."""
     debt_rate_per_year: Share = 0.11
     """Interest on that debt, a year."""
     debt_months: Annotated[int, Field(ge=1, le=360)] = 60
@@ -464,7 +464,7 @@ class TrancheGiven(Part):
     reduced_usd: Usd = 0.0
     """What is paid when the condition is not met."""
     condition: Literal["none", "governance", "energised-mw", "revenue", "policy"] = "none"
-    at_least: NonNegative = 0.0
+    at_least: Usd = 0.0
     """Threshold of the condition: MW energised for the issuer, or USD of run-rate."""
     policy: str | None = None
     """Policy that must be in force, for condition = "policy"."""

@@ -16,16 +16,23 @@ INVESTING_SHARE = 0.25
 def pay_tranche(market: "Market", name: str) -> None:
     """Pay what is due of a tranche: all of it if its condition is met, and what can be raised."""
     tranche = market.books.tranches[name]
-    met, why = _condition(market, tranche)
-    owed = tranche.amount_cents if met else tranche.reduced_cents
+    owed, why = _due(market, tranche)
     amount = _raise_cash(market, tranche.investor, owed, name)
     cause = f"tranche:{name}, {why}"
-    if amount > 0 and tranche.issuer not in market.books.failed:
+    if amount > 0:
         payment = Posting(tranche.investor, tranche.issuer, amount, "tranche", name)
         equity = Claim(tranche.investor, tranche.issuer, "equity", amount)
         market.post(Posted(postings=(payment,), claims=(equity,), cause=cause))
     outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
     market.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
+
+
+def _due(market: "Market", tranche: Tranche) -> tuple[int, str]:
+    """Return what a tranche asks of its investor today, cents, and why; a failed issuer gets nothing."""
+    if tranche.issuer in market.books.failed:
+        return 0, "issuer failed"
+    met, why = _condition(market, tranche)
+    return (tranche.amount_cents if met else tranche.reduced_cents), why
 
 
 def _condition(market: "Market", tranche: Tranche) -> tuple[bool, str]:
