@@ -57,7 +57,30 @@ def verdict(line: Line) -> str:
     return f"({passes.strip('*')})" if line["beside"] else passes
 
 
+def series(key: str) -> Callable[[Line], str]:
+    """Return what reads a column that holds some numbers, to six digits."""
+    return lambda line: ", ".join(f"{value:.6g}" for value in line[key]) or "-"
+
+
+def strictness(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of a test's strictness, empty where nothing was compared."""
+    return lambda line: f"{line[key]:.1g}" if line["compared"] else "-"
+
+
 TABLES = (
+    Table(
+        measurement="oracle",
+        columns={
+            "row": column("row"),
+            "what": column("what"),
+            "expected": series("expected"),
+            "got": series("got"),
+            "tolerance": strictness("tolerance"),
+            "largest miss": strictness("largest_miss"),
+            "compared": column("compared"),
+            "holds": column("holds"),
+        },
+    ),
     Table(
         measurement="sign",
         columns={

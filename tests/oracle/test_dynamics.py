@@ -210,7 +210,7 @@ def leads(market: Market) -> np.ndarray:
 
 def assert_mean(sample: np.ndarray, expected: float) -> None:
     error = float(sample.std()) / math.sqrt(len(sample))
-    assert abs(float(sample.mean()) - expected) < STANDARD_ERRORS * error
+    assert float(sample.mean()) == pytest.approx(expected, abs=STANDARD_ERRORS * error)
 
 
 def test_one_clock_takes_a_gamma_distributed_time() -> None:
@@ -219,7 +219,7 @@ def test_one_clock_takes_a_gamma_distributed_time() -> None:
     assert_mean(drawn, 24.0)
     kurtosis = 3 + 6 / 4
     error = 12 * math.sqrt((kurtosis - 1) / 4 / SITES)
-    assert abs(float(drawn.std()) - 12.0) < STANDARD_ERRORS * error
+    assert float(drawn.std()) == pytest.approx(12.0, abs=STANDARD_ERRORS * error)
     assert_mean(drawn < 12, 1 - math.exp(-2) * (1 + 2 + 2 + 4 / 3))
     assert_mean(drawn > 36, math.exp(-6) * (1 + 6 + 18 + 36))
 

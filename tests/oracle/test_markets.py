@@ -179,7 +179,7 @@ def test_a_tender_among_clouds_is_a_second_price_auction(count: int) -> None:
         paid += signed.values()
     assert paid == pytest.approx(np.sort(costs, axis=1)[:, 1].tolist(), abs=1e-9)
     error = float(np.std(paid)) / math.sqrt(draws)
-    assert abs(float(np.mean(paid)) - 2 / (count + 1)) < STANDARD_ERRORS * error
+    assert float(np.mean(paid)) == pytest.approx(2 / (count + 1), abs=STANDARD_ERRORS * error)
 
 
 # Row M6: the call auction

@@ -76,7 +76,7 @@ def test_mesas_step_does_not_close_its_instant() -> None:
 
 
 def test_a_recurring_event_of_low_priority_closes_its_instant() -> None:
-    """E2: the remedy."""
+    """E2: a recurring event of low priority runs after them: so the month is one."""
     model = Ticks()
     for time in (1.0, 2.0):
         model.schedule_event(model.default, at=time)
