@@ -11,8 +11,9 @@ SCHEMA = "offtake.observables/1"
 @json_option
 def command(as_json: bool) -> None:
     """Print the one table that code, documents and this command share."""
-    from offtake.model.observables import TABLE
+    from offtake.model.observables import TABLE, load_observables
 
+    load_observables()
     if as_json:
         rows = [
             {"name": o.name, "unit": o.unit, "meaning": o.meaning, "headline": o.headline}

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from offtake.experiments.results import Ensemble, Result
-from offtake.model.observables import TABLE
+from offtake.model.observables import TABLE, load_observables
 from offtake.model.scenario import Scenario
 
 SCHEMA = "offtake.run/1"
@@ -159,6 +159,7 @@ def _dates(trajectories: pl.DataFrame) -> list[str]:
 
 
 def _headline(trajectories: pl.DataFrame) -> pl.DataFrame:
+    load_observables()
     names = [observable.name for observable in TABLE if observable.headline]
     return trajectories.filter(pl.col("observable").is_in(names))
 

@@ -1,9 +1,10 @@
 """Standing agreements of the scenario: their clauses begin and end on known dates."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from offtake.model.events import Agreed, Lapsed
 from offtake.model.opening import clauses_at
+from offtake.model.standing import Clause, parties
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -22,7 +23,6 @@ def follow_agreement(market: "Market", name: str) -> None:
             market.apply(Agreed(clause=clause, cause=cause))
 
 
-def _clause_of(market: "Market", name: str, clause: Any) -> bool:
+def _clause_of(market: "Market", name: str, clause: Clause) -> bool:
     given = market.setup.scenario.agreements[name]
-    other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
-    return clause.lab == given.lab and other == given.cloud
+    return parties(clause) == (given.lab, given.cloud)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.cents import cents
-from offtake.model.clauses import RevenueShare
+from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
 from offtake.model.events import Claim, Posting
 from offtake.model.months import HOURS_PER_MONTH
@@ -43,7 +43,7 @@ def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[C
     compute, draws = _compute_bills(market, used)
     bills = [
         *_overheads(market),
-        *_revenue_shares(market),
+        *clause_bills(market, used, contract_bills_usd(market, used), market.setup.labs),
         *compute,
         *_spot_bills(market),
         *_arrears(market, market.setup.labs),
@@ -58,15 +58,6 @@ def _overheads(market: "Market") -> Iterator[Posting]:
         if name not in market.books.failed:
             overhead = labs[name].overhead_revenue_share * float(served.revenue_usd[i])
             yield Posting(name, "Suppliers", cents(overhead), "overhead")
-
-
-def _revenue_shares(market: "Market") -> Iterator[Posting]:
-    books = market.books
-    assert books.served is not None
-    for clause in books.clauses:
-        if isinstance(clause, RevenueShare) and clause.lab not in books.failed:
-            revenue = float(books.served.revenue_usd[books.lab_index[clause.lab]])
-            yield Posting(clause.lab, clause.cloud, cents(clause.share * revenue), "revenue share")
 
 
 def _compute_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:
@@ -121,6 +112,7 @@ def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
         *_rents(market),
         *(b for loan in market.books.loans.values() for b in _debt_service(market, loan)),
         *_arrears(market, market.setup.clouds),
+        *clause_bills(market, used, contract_bills_usd(market, used), market.setup.clouds),
     ]
     return [bill for bill in bills if bill.payer not in market.books.failed]
 

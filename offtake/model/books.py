@@ -5,14 +5,14 @@ methods without effect; what they return is copied or read only.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
 
 from offtake.model.cents import allocate
-from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model.clauses import FirstRefusal
 from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
 from offtake.model.events import (
     Advanced,
@@ -47,6 +47,7 @@ from offtake.model.events import (
     Terminated,
     Withdrawn,
 )
+from offtake.model.standing import Clause
 
 EXTERNAL = ("Customers", "Suppliers")
 """Accounts of the rest of the world: where revenue comes from and costs go; they may be overdrawn."""
@@ -159,7 +160,8 @@ class Books:
         self.committed_kw = np.zeros((len(self.pools), horizon), dtype=np.int64)
         self.contracts = Contracts()
         self.notices: dict[str, Noticed] = {}
-        self.clauses: list[SupplyExclusivity | FirstRefusal | RevenueShare] = []
+        self.clauses: list[Clause] = []
+        self.clauses_of_contracts: dict[str, tuple[Clause, ...]] = {}
         self.tranches: dict[str, Tranche] = {}
         self.loans: dict[str, Loan] = {}
         self.policies: set[str] = set()
@@ -297,12 +299,18 @@ class Books:
         """Return the rows of contracts in force."""
         return np.flatnonzero(self.contracts.live[: self.contracts.size])
 
-    def forbids(self, buyer: str, seller: str, time: float) -> SupplyExclusivity | None:
-        """Return the exclusivity that a contract of the pair would break, if any."""
-        for clause in self.clauses:
-            if isinstance(clause, SupplyExclusivity) and clause.forbids(buyer, seller, time):
+    def forbids(self, buyer: str, seller: str, time: float) -> Clause | None:
+        """Return the clause that a contract of the pair would break, if any."""
+        for clause in (*self.clauses, *self._clauses_of_contracts(time)):
+            if clause.forbids(buyer, seller, time):
                 return clause
         return None
+
+    def _clauses_of_contracts(self, time: float) -> Iterator[Clause]:
+        """Yield the standing clauses of contracts that have not ended."""
+        for name, clauses in self.clauses_of_contracts.items():
+            if time < self.contracts.end[self.contracts.row[name]]:
+                yield from clauses
 
     def first_refusal(self, buyer: str, seller: str, time: float) -> FirstRefusal | None:
         """Return the first refusal that an offer of the pair must be notified to, if any."""
@@ -423,6 +431,8 @@ class Books:
         if contract.name in self.notices:
             self._escrow(self.notices.pop(contract.name), -1)
         self._commit(contract, 1)
+        if contract.clauses:
+            self.clauses_of_contracts[contract.name] = contract.clauses
         self.contracts.add(
             contract,
             self.lab_index[contract.buyer],

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from offtake.model.mistakes import unknown_name
+from offtake.model.named_clauses import check_clauses
 from offtake.model.problems import Issue, Path, character, dotted
 from offtake.model.scenario import NAME, SLUG, ContractGiven, Scenario, SiteGiven
 
@@ -182,6 +183,11 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
     yield from _labs(parts)
     yield from _tranches(parts)
     yield from _agreements(parts)
+    for table in ("agreements", "contracts"):
+        for name, given in getattr(parts, table).items():
+            yield from check_clauses(
+                (table, name, "clauses"), given.lab, given.cloud, given.clauses
+            )
     for name, site in parts.sites.items():
         if site.stage == "energised" and site.chip is None:
             yield Issue(

@@ -1,10 +1,13 @@
 """Clauses: what a contract obliges, permits or forbids. One frozen class each, pure methods."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from offtake.model.cents import cents
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.standing import Clause, ClauseView, Due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ class Termination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupplyExclusivity:
+class SupplyExclusivity(Clause):
     """The lab signs compute only with the holder while the clause runs (Aghion and Bolton 1987)."""
 
     lab: str
@@ -86,7 +89,7 @@ class SupplyExclusivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstRefusal:
+class FirstRefusal(Clause):
     """The holder may match a third party's signed-ready offer within a window (row B13)."""
 
     lab: str
@@ -105,13 +108,18 @@ class FirstRefusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevenueShare:
+class RevenueShare(Clause):
     """The lab pays the cloud a share of its revenue."""
 
+    label: ClassVar[str] = "revenue share"
     lab: str
     cloud: str
     share: float
-    until: float
+    until: float = math.inf
+
+    def owes(self, month: ClauseView) -> Iterable[Due]:
+        """Return the share of the month's revenue."""
+        yield Due(self.lab, self.cloud, cents(self.share * month.revenue_usd))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from enum import IntEnum
 
 from offtake.model.clauses import Prepayment, Ramp, TakeOrPay, Termination
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.standing import Clause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -36,6 +37,8 @@ class Contract:
     prepayment: Prepayment = field(default_factory=lambda: Prepayment(amount_cents=0))
     ramp: Ramp = field(default_factory=lambda: Ramp(months=0))
     termination: Termination = field(default_factory=lambda: Termination(fee_months=600.0))
+    clauses: tuple[Clause, ...] = ()
+    """Standing clauses that run while it does."""
     affiliate: bool = False
     ceiling: float | None = None
     """Buyer's recorded valuation of the contract, in units of its price (I6)."""

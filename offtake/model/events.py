@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
 from offtake.model.contracts import Contract, Loan, Site, Tranche
+from offtake.model.standing import Clause
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,14 +156,14 @@ class Terminated(Event):
 class Agreed(Event):
     """A clause above single contracts is in force."""
 
-    clause: SupplyExclusivity | FirstRefusal | RevenueShare
+    clause: Clause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lapsed(Event):
     """A clause above single contracts has ended."""
 
-    clause: SupplyExclusivity | FirstRefusal | RevenueShare
+    clause: Clause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ def _plain(value: Any, shape: Shape, path: Path, layer: Layer) -> Any:
         case Table() if isinstance(value, dict):
             return _plain_table(value, shape, path, layer)
         case Named() if isinstance(value, dict):
-            return {k: _plain(v, shape.of, (*path, k), layer) for k, v in value.items()}
+            return {k: _plain(v, shape.below(k), (*path, k), layer) for k, v in value.items()}
         case Leaf() | Array() if isinstance(value, dict) and has_long_form(shape):
             return _from_long_form(value, shape, path, layer)
         case Leaf() | Array():

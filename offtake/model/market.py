@@ -16,7 +16,7 @@ from offtake.model.events import AnyEvent, Posted, Posting
 from offtake.model.invariants import InvariantViolation, violations
 from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
-from offtake.model.observables import HEADLINE
+from offtake.model.observables import HEADLINE, load_observables
 from offtake.model.opening import calibrated, date_everything, opening
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
@@ -120,6 +120,7 @@ class Market(mesa.Model):
         self.tables: list[tuple[int, Table, Round]] = []
         self.site_count: dict[str, int] = {}
         self.contract_count: dict[tuple[str, str], int] = {}
+        load_observables()
         self.recorder = Recorder(self.setup)
         self.datacollector = mesa.DataCollector(model_reporters=dict(HEADLINE))
         date_everything(self.setup, self.books, self.calendar)

@@ -1,8 +1,10 @@
 """Observables: one column each of the analyst's tables, with unit and meaning in one place."""
 
+import functools
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +46,14 @@ def observable(
     """Make a function an observable; its first docstring line is the meaning."""
 
     def add(read: Callable[["Market"], np.ndarray]) -> Callable[["Market"], np.ndarray]:
-        meaning = (read.__doc__ or "").splitlines()[0]
+        meaning = (read.__doc__ or "").partition("\n")[0]
+        if not meaning or any(item.name == read.__name__ for item in TABLE):
+            why = (
+                "has the name of another one"
+                if meaning
+                else "needs a docstring: its first line is its meaning"
+            )
+            raise ValueError(f"observable {read.__name__!r} of {read.__module__} {why}")
         TABLE.append(
             Observable(
                 name=read.__name__,
@@ -58,6 +67,24 @@ def observable(
         return read
 
     return add
+
+
+@functools.cache
+def load_observables() -> None:
+    """Load observables of other packages, which then stand in the table (``offtake.observables``).
+
+    Raises
+    ------
+    TypeError
+        If what a package offers is not an observable.
+    """
+    for point in sorted(entry_points(group="offtake.observables")):
+        found = point.load()
+        if not any(item.read is found for item in TABLE):
+            raise TypeError(
+                f"{point.value} is offered as the observable {point.name!r} (offtake.observables), but "
+                "is not one; put @observable(unit, ...) of offtake.model.observables above it"
+            )
 
 
 def _by_cloud(market: "Market", by_pool: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ from offtake.model.events import (
     Signed,
 )
 from offtake.model.months import HOURS_PER_MONTH, month_of
+from offtake.model.named_clauses import named_clause
 from offtake.model.scenario import (
     Agreement,
     ContractGiven,
@@ -201,6 +202,7 @@ def contract(setup: Setup, name: str, given: ContractGiven) -> Contract:
         prepayment=Prepayment(amount_cents=cents(given.prepayment_usd)),
         ramp=Ramp(months=given.ramp_months),
         termination=Termination(fee_months=given.termination_months),
+        clauses=tuple(named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()),
         affiliate=bool(setup.affiliates[lab, cloud]),
     )
 
@@ -251,7 +253,7 @@ def clauses_at(scenario: Scenario, name: str, time: float) -> list:
         clauses.append(
             RevenueShare(lab=given.lab, cloud=given.cloud, share=given.revenue_share, until=until)
         )
-    return clauses
+    return clauses + [named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()]
 
 
 def _agreements(scenario: Scenario) -> Iterator[AnyEvent]:

@@ -1,8 +1,10 @@
-"""Roles and strategies that packages offer through entry points; ours use the same door for roles."""
+"""What packages offer through entry points: roles, strategies and clauses."""
 
 import functools
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from offtake.model.standing import Clause
 
 
 @functools.cache
@@ -19,3 +21,25 @@ def strategies_from_elsewhere(port: str) -> dict[str, Any]:
     """Return strategies of other packages for a port, by name (group ``offtake.strategies``)."""
     loaded = {point.name: point.load() for point in entry_points(group="offtake.strategies")}
     return {name: item for name, item in loaded.items() if getattr(item, "port", None) == port}
+
+
+@functools.cache
+def clauses_from_elsewhere() -> dict[str, type[Clause]]:
+    """Return clauses of other packages by name (group ``offtake.clauses``).
+
+    Raises
+    ------
+    TypeError
+        If what a package offers is not a clause.
+    """
+    return {point.name: _clause(point) for point in entry_points(group="offtake.clauses")}
+
+
+def _clause(point: EntryPoint) -> type[Clause]:
+    found = point.load()
+    if not (isinstance(found, type) and issubclass(found, Clause)):
+        raise TypeError(
+            f"{point.value} is offered as the clause {point.name!r} (offtake.clauses), but is not one; "
+            "a clause is a frozen dataclass that extends offtake.model.standing.Clause"
+        )
+    return found

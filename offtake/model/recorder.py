@@ -11,6 +11,7 @@ from offtake.model.events import Event, Posted
 from offtake.model.months import date_of
 from offtake.model.observables import TABLE
 from offtake.model.setup import Setup
+from offtake.model.standing import parties
 
 if TYPE_CHECKING:
     import polars as pl
@@ -293,8 +294,8 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
         told["detail"] = f"{site.name}: {site.stage.name.lower()}"
     clause = facts.get("clause")
     if clause is not None:
-        other = getattr(clause, "holder", None) or getattr(clause, "cloud", None)
-        told |= {"actor": clause.lab, "target": other, "detail": type(clause).__name__}
+        lab, cloud = parties(clause)
+        told |= {"actor": lab, "target": cloud, "detail": type(clause).__name__}
     if "h100e" in facts and told["detail"] is None:
         told["detail"] = f"{facts['h100e']:.0f} H100e"
     return told

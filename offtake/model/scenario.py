@@ -391,6 +391,8 @@ class Agreement(Part):
     revenue_share_until: dt.date | None = None
     reach: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the channel-weighted market the lab may sell to (dem-2)."""
+    clauses: dict[str, dict[str, NonNegative]] = Field(default_factory=dict)
+    """Further clauses between the two, by name, each with its own numbers."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None
@@ -417,6 +419,8 @@ class ContractGiven(Part):
     """Prepaid and not yet drawn down at the start, USD."""
     termination_months: NonNegative = 600.0
     """Fee for leaving early, months of the take-or-pay bill, at most what is left of it."""
+    clauses: dict[str, dict[str, NonNegative]] = Field(default_factory=dict)
+    """Further clauses that run while the contract does, by name, each with its own numbers."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

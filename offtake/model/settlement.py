@@ -20,6 +20,7 @@ OPERATING = frozenset(
         "overhead",
         "revenue share",
         "compute",
+        "clause",
         "spot",
         "arrears",
         "other business",

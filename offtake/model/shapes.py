@@ -4,7 +4,7 @@ import datetime as dt
 import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -26,6 +26,8 @@ PLAIN_ONLY = ("format", "months")
 QUANTITIES = ("usd", "mw", "kw", "kwh", "h100e", "million", "share", "user", "per")
 TIMES = ("hour", "hours", "day", "days", "month", "months", "year")
 UNIT_WORDS = frozenset((*QUANTITIES, *TIMES))
+PARAMETER = ""
+"""Name of a number in a table of parameters: its key names it."""
 LONG_KINDS = ("number", "whole", "date")
 CEILING = 1e6
 """Bounds from here on only keep out what cannot be meant."""
@@ -98,6 +100,12 @@ class Named:
 
     of: "Shape"
 
+    def below(self, key: str) -> "Shape":
+        """Return what may stand under a key; a parameter has the unit that ends its own name."""
+        if isinstance(self.of, Leaf) and self.of.name == PARAMETER:
+            return replace(self.of, name=key)
+        return self.of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -159,7 +167,7 @@ def shape_at(path: Path) -> Shape | None:
     for part in path:
         match shape:
             case Named():
-                shape = shape.of
+                shape = shape.below(str(part))
             case Array() if isinstance(part, int):
                 shape = shape.of
             case _:
@@ -271,7 +279,8 @@ def _shape(name: str, annotation: Any, metadata: tuple[Any, ...] = ()) -> Shape:
         if isinstance(of, Leaf):
             return Array(of=of)
     if origin is dict:
-        return Named(of=_shape(name, arguments[1]))
+        nested = get_origin(arguments[1]) is dict
+        return Named(of=_shape(PARAMETER if nested else name, arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return _table(annotation)
     return _leaf(name, annotation, metadata)
