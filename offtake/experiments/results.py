@@ -29,7 +29,15 @@ except ImportError:  # not a POSIX system: two runs into one folder are not told
     fcntl = None
 
 SCHEMA = "offtake.results/1"
-TABLES = ("trajectories", "contracts", "sites", "flows", "events")
+TABLES = (
+    "trajectories",
+    "contracts",
+    "sites",
+    "flows",
+    "balance_sheets",
+    "flow_matrix",
+    "events",
+)
 MANIFEST = "manifest.json"
 SCENARIO = "scenario.json"
 PACKAGES = ("numpy", "polars", "mesa")
@@ -64,6 +72,8 @@ class Result:
     contracts: pl.DataFrame
     sites: pl.DataFrame
     flows: pl.DataFrame
+    balance_sheets: pl.DataFrame
+    flow_matrix: pl.DataFrame
     events: pl.DataFrame
 
     @property

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offtake.model.accounts import accounts
 from offtake.model.contracts import Stage
 from offtake.model.events import Event, Posted
 from offtake.model.months import date_of
@@ -61,6 +62,7 @@ class Recorder:
 
         first = [pl.lit(self.setup.scenario.name).alias("scenario")]
         first.append(pl.lit(self.setup.seed, dtype=pl.Int64).alias("seed"))
+        sheets, matrix = accounts(market)
         tables = {
             "trajectories": self._trajectories(),
             "contracts": pl.DataFrame(
@@ -68,6 +70,8 @@ class Recorder:
             ),
             "sites": pl.DataFrame(_sites(market), schema=SITES, infer_schema_length=None),
             "flows": pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
+            "balance_sheets": sheets,
+            "flow_matrix": matrix,
             "events": pl.DataFrame(_events(market), schema=EVENTS, infer_schema_length=None),
         }
         return {name: table.select(*first, pl.all()) for name, table in tables.items()}

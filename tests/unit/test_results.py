@@ -74,10 +74,12 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert read.seeds == (1, 2)
 
 
-def test_a_folder_holds_the_five_tables_the_scenario_and_the_manifest(tmp_path):
+def test_a_folder_holds_the_tables_the_scenario_and_the_manifest(tmp_path):
     assert names(result().write(tmp_path / "out")) == [
+        "balance_sheets.parquet",
         "contracts.parquet",
         "events.parquet",
+        "flow_matrix.parquet",
         "flows.parquet",
         "manifest.json",
         "scenario.json",
