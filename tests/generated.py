@@ -23,6 +23,7 @@ from offtake.model.scenario import (
     Lab,
     Landlord,
     Lender,
+    Negotiation,
     PolicyGiven,
     Region,
     Scenario,
@@ -51,6 +52,8 @@ OLD_H100E_PER_MW = 800.0
 PRICE_USD_PER_H100E_HOUR = 2.0
 USER_PRICE_USD = 2.5
 INFERENCE_SHARE = 0.4
+IDLE: dict[str, Any] = {"training_revenue_share": 0.02, "training_funding_share": 0.0}
+"""A lab that hardly trains: without a return to quality it leaves compute idle that it pays for."""
 
 
 def day(months: int, of_month: int = 1) -> dt.date:
@@ -106,7 +109,12 @@ def scenarios(
         start=START,
         months=draw(st.integers(6, months)),
         cutoff=START,
-        demand=Demand(potential_users_million=10 * users, adopters_million=2 * users),
+        demand=Demand(
+            potential_users_million=10 * users,
+            adopters_million=2 * users,
+            quality_return=draw(st.sampled_from([0.3, 0.3, 0.0])),
+        ),
+        negotiation=Negotiation(**draw(_terms())),
         regions={name: draw(_region()) for name in regions},
         chips={
             "old": Chip(
@@ -160,7 +168,38 @@ def _running(draw: st.DrawFn, lab: str, cloud: str, region: str, part_mw: int) -
         end=day(draw(st.integers(3, 40)), draw(st.sampled_from([1, 16]))),
         take_or_pay=draw(st.sampled_from([0.0, 0.5, 0.8, 1.0])),
         prepayment_usd=draw(st.sampled_from([0.0, 1e8])),
+        **draw(_terms()),
     )
+
+
+@st.composite
+def _terms(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw terms of payment and delivery: about half of the contracts have the plain ones."""
+    kinds = draw(st.sets(st.sampled_from(["make-up", "moves", "seller leaves", "damages", "stop"])))
+    terms: dict[str, Any] = {}
+    if "make-up" in kinds:
+        terms |= {"makeup_months": draw(st.sampled_from([1, 3, 12]))}
+    if "moves" in kinds:
+        terms |= {
+            "escalator_per_year": draw(st.sampled_from([-0.1, 0.0, 0.05])),
+            "price_index": draw(st.sampled_from(["none", "contract-price", "chip"])),
+            "price_change_least_per_year": draw(st.sampled_from([None, -0.05])),
+            "price_change_most_per_year": draw(st.sampled_from([None, 0.02])),
+        }
+    if "seller leaves" in kinds:
+        terms |= {
+            "seller_termination_months": draw(st.sampled_from([0.0, 6.0])),
+            "seller_notice_months": draw(st.sampled_from([0, 2, 6])),
+        }
+    if "damages" in kinds:
+        terms |= {
+            "delay_share": draw(st.sampled_from([0.5, 1.0])),
+            "delay_cure_days": draw(st.sampled_from([0.0, 45.0])),
+            "delay_cap_share": draw(st.sampled_from([0.01, 0.1])),
+        }
+    if "stop" in kinds:
+        terms |= {"long_stop_months": draw(st.sampled_from([1.0, 4.0]))}
+    return terms
 
 
 def _add_next(
@@ -194,6 +233,8 @@ def _add_next(
         end=day(30),
         take_or_pay=0.8,
         ramp_months=draw(st.integers(0, 4)),
+        prepayment_usd=draw(st.sampled_from([0.0, 5e7])),
+        **draw(_terms()),
     )
 
 
@@ -226,6 +267,7 @@ def _buyer(draw: st.DrawFn, mw: int, least_cash_usd: float) -> Lab:
         compute_h100e_hours_per_user=INFERENCE_SHARE * h100e * HOURS_PER_MONTH / (users * 1e6),
         training_h100e=(1 - INFERENCE_SHARE) * h100e,
         parent_funding_usd_per_year=draw(st.sampled_from([0.0, 1e9])),
+        **draw(st.sampled_from([{}, {}, IDLE])),
     )
 
 

@@ -25,6 +25,7 @@ from offtake.model.proposals import (
     Cancel,
     Column,
     Equip,
+    GiveNotice,
     OpenSite,
     Quote,
     Refit,
@@ -267,6 +268,7 @@ class RealOptions:
             yield from self._review(view, site, cost, site.name in free, sold)
         if view.kind in ("hyperscaler", "neocloud"):
             yield from self._open(view)
+        yield from notices(view)
 
     def _review(
         self, view: CloudView, site: Site, cost: SiteCost, uncommitted: bool, sold: float
@@ -331,6 +333,25 @@ class RealOptions:
             if kw >= view.rules.building.smallest_site_mw * 1000:
                 kw = min(kw, int(view.rules.building.largest_site_mw * 1000))
                 yield OpenSite(option=option, capacity_kw=kw, letter=True)
+
+
+def notices(view: CloudView) -> Iterator[GiveNotice]:
+    """Yield a notice of each contract whose capacity would earn more elsewhere by more than the fee (B15).
+
+    Elsewhere is sold only what demand leaves room for, as for a site without a contract; of several
+    contracts the one with most to gain comes first, and a fee that cannot be paid keeps a contract alive.
+    """
+    ahead_of, cash = 0.0, view.cash_usd
+    best = sorted(view.exits, key=lambda x: -(x.elsewhere_usd - x.kept_usd - x.fee_usd) / x.h100e)
+    for way_out in best:
+        at = min(way_out.notice_months, len(view.demand_h100e) - 1)
+        supply = float(view.rivals_h100e[at] + view.own_free_h100e[at]) + ahead_of
+        wanted = float(view.demand_h100e[at]) - supply
+        sold = min(max(wanted / way_out.h100e, 0.0), 1.0)
+        gain = sold * way_out.elsewhere_usd - way_out.kept_usd
+        if gain > way_out.fee_usd and way_out.fee_usd <= cash:
+            ahead_of, cash = ahead_of + way_out.h100e, cash - way_out.fee_usd
+            yield GiveNotice(contract=way_out.contract)
 
 
 def uncommitted(view: CloudView) -> frozenset[str]:

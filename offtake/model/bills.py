@@ -10,6 +10,7 @@ from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
 from offtake.model.events import Claim, Posting
+from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
 from offtake.model.sums import summed
@@ -80,11 +81,17 @@ def _compute_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], l
 
 
 def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
-    """Return the bill of each contract: ``p H max(u, phi q_delivered)`` (1.7), in one expression."""
+    """Return the bill of each contract: ``p H max(u, phi q_delivered)`` (1.7), in one expression.
+
+    What is drawn from a bank of compute paid for before is not billed again.
+    """
     c = market.books.contracts
     n = c.size
     owed = np.maximum(used[:n], c.floor[:n] * market.delivered_h100e)
-    return c.price[:n] * HOURS_PER_MONTH * owed
+    bills = c.price[:n] * HOURS_PER_MONTH * owed
+    for row, hours in drawn_hours(market, used).items():
+        bills[row] -= c.price[row] * hours
+    return bills
 
 
 def _spot_bills(market: "Market") -> Iterator[Posting]:
@@ -106,11 +113,12 @@ def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
 
 
 def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
-    """Return what clouds owe for the month: rent, power and operation, debt service."""
+    """Return what clouds owe for the month: rent, power and operation, debt service, refunds."""
     bills = [
         *_running_costs(market, used),
         *_rents(market),
         *(b for loan in market.books.loans.values() for b in _debt_service(market, loan)),
+        *_refunds(market),
         *_arrears(market, market.setup.clouds),
         *clause_bills(market, used, contract_bills_usd(market, used), market.setup.clouds),
     ]
@@ -137,6 +145,16 @@ def _rents(market: "Market") -> Iterator[Posting]:
         if site.landlord is not None and site.stage in (Stage.POWERED, Stage.ENERGISED):
             usd = site.rent_usd_per_kw_month * site.capacity_kw
             yield Posting(site.pool.cloud, site.landlord, cents(usd), "rent", site.name)
+
+
+def _refunds(market: "Market") -> Iterator[Posting]:
+    """Yield what is left prepaid of contracts whose sellers have left them."""
+    c = market.books.contracts
+    for name in c.under_notice:
+        left = c.prepaid_cents.get(name, 0)
+        contract, state = c.facts[c.row[name]], c.state[c.row[name]]
+        if left and state == "terminated":
+            yield Posting(contract.seller, contract.buyer, left, "refund", name)
 
 
 def _debt_service(market: "Market", loan: Loan) -> Iterator[Posting]:

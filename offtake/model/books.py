@@ -18,11 +18,13 @@ from offtake.model.events import (
     Advanced,
     Agreed,
     AnyEvent,
+    Banked,
     Believed,
     Borrowed,
     Cancelled,
     Claim,
     Cleared,
+    DamagesDue,
     Defaulted,
     Enacted,
     Ended,
@@ -31,12 +33,14 @@ from offtake.model.events import (
     Happened,
     Lapsed,
     Noticed,
+    NoticeGiven,
     Opened,
     Posted,
     Posting,
     Promised,
     Refused,
     Repealed,
+    Repriced,
     Reserved,
     Served,
     Settled,
@@ -48,6 +52,7 @@ from offtake.model.events import (
     Withdrawn,
 )
 from offtake.model.standing import Clause
+from offtake.model.terms import Deficiency
 
 EXTERNAL = ("Customers", "Suppliers")
 """Accounts of the rest of the world: where revenue comes from and costs go; they may be overdrawn."""
@@ -79,6 +84,16 @@ class Contracts:
         self.full_kw = np.zeros(room, dtype=np.int64)
         self.ramp = np.ones(room, dtype=np.int64)
         self.prepaid_cents: dict[str, int] = {}
+        self.banked: dict[str, tuple[Deficiency, ...]] = {}
+        self.index_level: dict[str, float] = {}
+        self.damages_cents: dict[str, int] = {}
+        self.under_notice: dict[str, float] = {}
+        self.makes_up = np.zeros(room, dtype=bool)
+        self.moves = np.zeros(room, dtype=bool)
+        self.seller_may_leave = np.zeros(room, dtype=bool)
+        self.penalised = False
+        self.late_from = np.zeros(room)
+        self.late_kw_months = np.zeros(room)
 
     def add(self, contract: Contract, lab: int, pool: int, state: str) -> int:
         """Add one row."""
@@ -97,7 +112,25 @@ class Contracts:
         self.theta[row] = contract.h100e_per_mw / 1000
         self.start[row], self.end[row] = contract.start, contract.end
         self.full_kw[row], self.ramp[row] = contract.capacity_kw, max(contract.ramp.months, 1)
+        self._add_terms(row, contract)
         return row
+
+    def _add_terms(self, row: int, contract: Contract) -> None:
+        self.makes_up[row] = contract.make_up is not None
+        self.moves[row] = contract.indexation.moves
+        self.seller_may_leave[row] = contract.seller_termination is not None
+        damages = contract.delay_damages
+        self.penalised |= damages is not None
+        self.late_from[row] = np.inf if damages is None else contract.start + damages.cure_months
+
+    def accrue(self, since: float, until: float) -> None:
+        """Count what is delivered, in force, and missing after its cure period, from one time to another."""
+        n, elapsed = self.size, until - since
+        self.delivered_kw_months[:n] += self.delivered_kw[:n] * elapsed
+        self.kw_months[:n] += self.kw[:n] * elapsed
+        if self.penalised:
+            late = np.maximum(until - np.maximum(since, self.late_from[:n]), 0.0)
+            self.late_kw_months[:n] += (self.kw[:n] - self.delivered_kw[:n]) * late
 
     def committed_kw(self, month: int) -> np.ndarray:
         """Return what each contract commits in a month, whole kilowatts, from its own dates."""
@@ -208,6 +241,17 @@ class Books:
                 self._step(event.contract, event.capacity_kw)
             case Ended() | Terminated():
                 self._end(event.contract, time, type(event).__name__.lower())
+            case NoticeGiven():
+                self._give_notice(event.contract, event.end)
+            case Banked():
+                self._bank(event)
+            case Repriced():
+                self.contracts.price[self.contracts.row[event.contract]] = (
+                    event.price_usd_per_h100e_hour
+                )
+                self.contracts.index_level[event.contract] = event.index_level
+            case DamagesDue():
+                self._owe_damages(event)
             case Agreed():
                 self.clauses.append(event.clause)
             case Lapsed():
@@ -263,6 +307,8 @@ class Books:
             repr(sorted(self.claims.items())),
             repr(sorted((n, int(s.stage), s.capacity_kw) for n, s in self.sites.items())),
             repr([(f.name, k) for f, k in zip(c.facts, c.state, strict=True)]),
+            repr(sorted(c.banked.items())),
+            repr(sorted(c.damages_cents.items())),
             repr([type(event).__name__ for _, event in self.journal]),
         ]
         arrays = (
@@ -322,11 +368,8 @@ class Books:
     # Changes, one per event
 
     def _accrue(self, time: float) -> None:
-        elapsed = time - self.time
-        if elapsed > 0:
-            c = self.contracts
-            c.delivered_kw_months[: c.size] += c.delivered_kw[: c.size] * elapsed
-            c.kw_months[: c.size] += c.kw[: c.size] * elapsed
+        if time > self.time:
+            self.contracts.accrue(self.time, time)
             self.time = time
 
     def _enter(self, event: Entered) -> None:
@@ -463,6 +506,29 @@ class Books:
         until = int(-(-time // 1))
         if until > contract.start:
             self._commit(replace(contract, end=float(until)), 1)
+
+    def _give_notice(self, name: str, end: float) -> None:
+        """Shorten the term; what was committed after its new end is free."""
+        row = self.contracts.row[name]
+        contract = self.contracts.facts[row]
+        shorter = replace(contract, end=end)
+        self._commit(contract, -1)
+        self._commit(shorter, 1)
+        self.contracts.facts[row] = shorter
+        self.contracts.end[row] = end
+        self.contracts.under_notice[name] = end
+
+    def _bank(self, event: Banked) -> None:
+        if event.deficiencies:
+            self.contracts.banked[event.contract] = event.deficiencies
+        else:
+            self.contracts.banked.pop(event.contract, None)
+
+    def _owe_damages(self, event: DamagesDue) -> None:
+        """Count damages towards their cap; what was missing until now has earned them."""
+        owed = self.contracts.damages_cents
+        owed[event.contract] = owed.get(event.contract, 0) + event.damages_cents
+        self.contracts.late_kw_months[self.contracts.row[event.contract]] = 0.0
 
     def _deliver(self, pool: int) -> None:
         c = self.contracts

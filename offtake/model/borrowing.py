@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from offtake.model.cents import cents
 from offtake.model.contracts import Loan, Site
 from offtake.model.events import Borrowed, Claim, Posted, Posting
+from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity
 
@@ -22,10 +23,10 @@ def debt_room_cents(market: "Market", cloud: str) -> int:
         if contract.seller != cloud or c.state[row] not in ("signed", "active"):
             continue
         left = min(c.end[row] - max(market.time, c.start[row]), rules.debt_term_months)
-        net = contract.take_or_pay.floor * c.price[row] - market.setup.running[c.pool[row]]
-        worth += (
-            max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * float(annuity(rate, max(left, 0)))
-        )
+        level = float(annuity(rate, max(left, 0)))
+        price = c.price[row] * relative_price(market, row, rate, max(left, 0))
+        net = contract.take_or_pay.floor * price - market.setup.running[c.pool[row]]
+        worth += max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * level
     owed = market.books.owed(cloud, "loan")
     return max(cents(worth / rules.dscr) - owed, 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 from offtake.model.mistakes import unknown_name
 from offtake.model.named_clauses import check_clauses
 from offtake.model.problems import Issue, Path, character, dotted
-from offtake.model.scenario import NAME, SLUG, ContractGiven, Scenario, SiteGiven
+from offtake.model.scenario import NAME, SLUG, ContractGiven, PaymentTerms, Scenario, SiteGiven
 
 PARTICIPANTS = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
 """Tables whose names stand in one ledger."""
@@ -188,6 +188,7 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
             yield from check_clauses(
                 (table, name, "clauses"), given.lab, given.cloud, given.clauses
             )
+    yield from _price_changes(parts)
     for name, site in parts.sites.items():
         if site.stage == "energised" and site.chip is None:
             yield Issue(
@@ -285,6 +286,22 @@ def _agreements(parts: Scenario) -> Iterator[Issue]:
         since, until = agreement.first_refusal_from, agreement.first_refusal_until
         if since and until and until <= since:
             yield _order((*path, "first_refusal_until"), "first_refusal_from", since, until)
+
+
+def _price_changes(parts: Scenario) -> Iterator[Issue]:
+    given: dict[Path, PaymentTerms] = {("negotiation",): parts.negotiation}
+    given |= {("contracts", name): contract for name, contract in parts.contracts.items()}
+    for path, terms in given.items():
+        least, most = terms.price_change_least_per_year, terms.price_change_most_per_year
+        if least is not None and most is not None and least > most:
+            yield Issue(
+                code="E023",
+                path=(*path, "price_change_least_per_year"),
+                message=f"`{dotted(path)}` lets its price change by at least {least:g} and at most "
+                f"{most:g} a year",
+                help="the floor of the yearly change is not above its cap",
+                also=(*path, "price_change_most_per_year"),
+            )
 
 
 def _order(path: Path, first_key: str, first: dt.date, second: dt.date) -> Issue:

@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING
 
 from offtake.model.clauses import Prepayment
 from offtake.model.contracts import Contract, Site
-from offtake.model.events import Claim, Ended, Opened, Posted, Posting, Signed, Stepped, Terminated
+from offtake.model.events import (
+    Claim,
+    Ended,
+    NoticeGiven,
+    Opened,
+    Posted,
+    Posting,
+    Signed,
+    Stepped,
+    Terminated,
+)
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
 from offtake.model.settlement import paid
+from offtake.model.ways_out import notice_fee_cents
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -53,13 +64,16 @@ def _remember(market: "Market", contract: Contract) -> None:
 
 
 def _start_price(market: "Market", contract: Contract) -> float:
-    """Return the start price of a fixed price, with the buyer's discount rate."""
+    """Return the start price that is worth a contract's prices, with the buyer's discount rate."""
     lab = market.setup.scenario.labs[contract.buyer]
     rate = (1 + lab.discount_per_year) ** (1 / 12) - 1
     decline = market.setup.rules.decline_per_month
     both = (1 + rate) * math.exp(decline) - 1
     level = float(annuity(both, contract.months)) * math.exp(decline)
-    return contract.price_usd_per_h100e_hour * float(annuity(rate, contract.months)) / level
+    worth = float(annuity(rate, contract.months))
+    if contract.indexation.moves:
+        worth = contract.indexation.annuity(rate, decline, contract.months)
+    return contract.price_usd_per_h100e_hour * worth / level
 
 
 def leave(market: "Market", name: str, fee_cents: int) -> None:
@@ -73,6 +87,41 @@ def leave(market: "Market", name: str, fee_cents: int) -> None:
     fee = Posting(contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name)
     market.post(paid(market.books.deposits, [fee], frozenset()))
     market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
+
+
+def walk_away(market: "Market", name: str) -> None:
+    """End a contract for its buyer, free, because its long stop has passed; what was prepaid is owed back."""
+    contract = market.books.contracts.facts[market.books.contracts.row[name]]
+    cause = f"proposal:{contract.buyer} walks away"
+    back = market.books.contracts.prepaid_cents.get(name, 0)
+    refund = Posting(contract.seller, contract.buyer, back, "refund", name)
+    market.post(paid(market.books.deposits, [refund], frozenset()))
+    market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
+
+
+def give_notice(market: "Market", name: str) -> None:
+    """End a contract for its seller after the notice; the fee is paid now, in full, or there is no notice."""
+    c = market.books.contracts
+    contract = c.facts[c.row[name]]
+    clause = contract.seller_termination
+    assert clause is not None
+    fee = notice_fee_cents(contract, clause, float(c.price[c.row[name]]), market.time)
+    if fee > market.books.deposits[contract.seller]:
+        return
+    cause = f"proposal:{contract.seller} gives notice"
+    paid_now = Posting(contract.seller, contract.buyer, fee, "termination", name)
+    market.post(Posted(postings=(paid_now,) if fee else (), cause=cause))
+    end = market.time + clause.notice_months
+    market.apply(NoticeGiven(contract=name, by=contract.seller, end=end, cause=cause))
+    market.calendar.add(end, "expire", name, rank=2)
+
+
+def expire(market: "Market", name: str) -> None:
+    """End a contract whose notice is over; the month's settlement pays back what is left prepaid."""
+    c = market.books.contracts
+    if c.state[c.row[name]] in ("signed", "active"):
+        seller = c.facts[c.row[name]].seller
+        market.apply(Terminated(contract=name, by=seller, cause=f"notice:{name}"))
 
 
 def step_up(market: "Market", name: str, step: int) -> None:

@@ -6,6 +6,14 @@ from enum import IntEnum
 from offtake.model.clauses import Prepayment, Ramp, TakeOrPay, Termination
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.standing import Clause
+from offtake.model.terms import (
+    FIXED,
+    DelayDamages,
+    Indexation,
+    LongStop,
+    MakeUp,
+    SellerTermination,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -39,6 +47,11 @@ class Contract:
     termination: Termination = field(default_factory=lambda: Termination(fee_months=600.0))
     clauses: tuple[Clause, ...] = ()
     """Standing clauses that run while it does."""
+    make_up: MakeUp | None = None
+    indexation: Indexation = FIXED
+    seller_termination: SellerTermination | None = None
+    delay_damages: DelayDamages | None = None
+    long_stop: LongStop | None = None
     affiliate: bool = False
     ceiling: float | None = None
     """Buyer's recorded valuation of the contract, in units of its price (I6)."""
@@ -73,7 +86,7 @@ class Contract:
         return self.start // 1 <= month < -(-self.end // 1)
 
     def value_usd(self) -> float:
-        """Return the nominal value: price times capacity times hours of the whole term."""
+        """Return the nominal value: price at signature times capacity times hours of the whole term."""
         return self.price_usd_per_h100e_hour * self.h100e * HOURS_PER_MONTH * self.months
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from offtake.model.agreements import follow_agreement
 from offtake.model.building import lapse
 from offtake.model.calendar import Entry
-from offtake.model.contracting import end, step_up
+from offtake.model.contracting import end, expire, step_up
 from offtake.model.first_refusal import close_window
 from offtake.model.fitting import power
 from offtake.model.governing import change_policy
@@ -30,6 +30,8 @@ def act(market: "Market", entry: Entry) -> None:
             step_up(market, entry.name, int(detail))
         case "end":
             end(market, entry.name)
+        case "expire":
+            expire(market, entry.name)
         case "lapse":
             lapse(market, entry.name)
         case "power":

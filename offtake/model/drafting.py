@@ -11,6 +11,7 @@ from offtake.model.contracts import Contract, Site
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import Deal
 from offtake.model.view import BuildOption
+from offtake.model.wording import terms_of
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -43,6 +44,7 @@ def draft(
         floor=deal.reservation,
         limits=deal.limits,
         slack=deal.slack,
+        **terms_of(market.setup.scenario.negotiation),
     )
     return replace(
         contract, prepayment=Prepayment(amount_cents=_prepayment_cents(market, contract))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from offtake.model.contracts import Contract, Loan, Site, Tranche
 from offtake.model.standing import Clause
+from offtake.model.terms import Deficiency
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,43 @@ class Terminated(Event):
 
     contract: str
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeGiven(Event):
+    """A party ends a contract before its term; until then it goes on."""
+
+    contract: str
+    by: str
+    end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banked(Event):
+    """The bank of compute that was paid for and not used has changed."""
+
+    contract: str
+    deficiencies: tuple[Deficiency, ...]
+    """What can still be drawn, oldest first."""
+    drawn_hours: int
+    """H100e-hours that the month has drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repriced(Event):
+    """The price of a contract is revised, or the level of its index is taken down for the first time."""
+
+    contract: str
+    price_usd_per_h100e_hour: float
+    index_level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagesDue(Event):
+    """The seller owes damages for what it has delivered late; the money moves with the month's bills."""
+
+    contract: str
+    damages_cents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +339,10 @@ AnyEvent = (
     | Stepped
     | Ended
     | Terminated
+    | NoticeGiven
+    | Banked
+    | Repriced
+    | DamagesDue
     | Agreed
     | Lapsed
     | Promised

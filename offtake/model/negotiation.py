@@ -1,7 +1,8 @@
 """From lots and quotes to deals: package by joint surplus, match by clearing, price by bargaining.
 
 Inside, money is counted per reserved H100e-hour in start prices (`offtake.model.pricing`): what the
-buyer expects to pay, used or not. A deal's price is turned into the fixed price of its contract.
+buyer expects to pay, used or not. A deal's price is turned into the fixed price of its contract, and
+that into a first price of the same worth where contracts follow an index or an escalator.
 """
 
 import math
@@ -18,6 +19,7 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
 from offtake.model.view import Rules
+from offtake.model.wording import indexation_of
 
 SWITCHING_MONTHS = 36
 """Months over which a lab spreads the cost of moving to a new cloud."""
@@ -62,7 +64,7 @@ class Deal:
     term_months: int
     floor_share: float
     price: float
-    """Fixed price of the contract, USD per H100e-hour."""
+    """Price of the contract, at its start where it is revised later, USD per H100e-hour."""
     effective_price: float
     """What the cloud expects to receive per reserved hour, a start price, to hold against its cost."""
     ceiling: float
@@ -280,6 +282,7 @@ def _price(
     price = np.clip(price, match.floor, match.ceiling)
     slack = CLEARING_STEPS * rules.negotiation.increment_usd_per_h100e_hour
     floors = len(rules.floors)
+    moving = indexation_of(rules.negotiation)
     deals = {}
     for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
         term, phi = divmod(int(table.package[i, j]), floors)
@@ -289,6 +292,8 @@ def _price(
         rate = (1 + request.discount_per_year) ** (1 / 12) - 1
         months = rules.terms[term]
         scale = float(levelling(rate, rules.decline_per_month, months)) / committed
+        if moving.moves:
+            scale *= moving.first_price(rate, rules.decline_per_month, float(months))
         deals[i, j] = Deal(
             request=request,
             column=table.columns[j],

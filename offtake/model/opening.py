@@ -35,6 +35,7 @@ from offtake.model.events import (
     ShellsOffered,
     Signed,
 )
+from offtake.model.indices import first_levels
 from offtake.model.months import HOURS_PER_MONTH, month_of
 from offtake.model.named_clauses import named_clause
 from offtake.model.scenario import (
@@ -48,6 +49,7 @@ from offtake.model.scenario import (
 )
 from offtake.model.setup import ROLES, Setup
 from offtake.model.sites import clock, expected_lead
+from offtake.model.wording import terms_of
 
 
 def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
@@ -84,6 +86,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
     yield from _own_use(setup, books)
     yield _first_month(setup, books)
     yield _first_beliefs(setup, books)
+    yield from first_levels(setup, books)
 
 
 def date_everything(setup: Setup, books: Books, calendar: Calendar) -> None:
@@ -204,6 +207,7 @@ def contract(setup: Setup, name: str, given: ContractGiven) -> Contract:
         termination=Termination(fee_months=given.termination_months),
         clauses=tuple(named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()),
         affiliate=bool(setup.affiliates[lab, cloud]),
+        **terms_of(given),
     )
 
 

@@ -74,6 +74,24 @@ def annuity(rate_per_month: np.ndarray | float, months: np.ndarray | float) -> n
     return (1 - (1 + rate) ** -np.asarray(months, dtype=float)) / rate
 
 
+def stepped_annuity(
+    rate_per_month: float, change_per_year: float, months: float, until_step: float = 12
+) -> float:
+    """Return the present value of 1 a month whose amount is multiplied by a factor once a year.
+
+    Examples
+    --------
+    >>> round(stepped_annuity(0.01, 1.1, 24), 4), round(float(annuity(0.01, 24)), 4)
+    (22.2422, 21.2434)
+    """
+    worth, amount, since, until = 0.0, 1.0, 0.0, until_step
+    while since < months:
+        part = annuity(rate_per_month, min(until, months)) - annuity(rate_per_month, since)
+        worth += amount * float(part)
+        amount, since, until = amount * change_per_year, until, until + 12
+    return worth
+
+
 def levelling(rate_per_month: float, decline_per_month: float, months: np.ndarray) -> np.ndarray:
     """Return the fixed price over a term that is worth a start price of 1 with the market's decline."""
     both = (1 + rate_per_month) * math.exp(decline_per_month) - 1

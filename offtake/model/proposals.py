@@ -105,7 +105,14 @@ class Refit:
     site: str
 
 
-SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Refit
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveNotice:
+    """Leave a contract that lets its seller go, after the notice and against the fee."""
+
+    contract: str
+
+
+SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Refit | GiveNotice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +171,10 @@ class Pricer(Protocol):
 
 
 class Builder(Protocol):
-    """Port: what a cloud builds, leases and gives up (cap-1 to cap-6)."""
+    """Port: what a cloud builds, leases and gives up, contracts it may leave included (cap-1 to cap-6)."""
 
     def __call__(self, view: CloudView) -> Iterable[SitePlan]:
-        """Return plans for sites."""
+        """Return plans for sites, and notices."""
         ...
 
 

@@ -273,7 +273,7 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
         or facts.get("policy")
         or facts.get("event"),
         "capacity_kw": facts.get("capacity_kw"),
-        "usd_cents": facts.get("paid_cents"),
+        "usd_cents": facts.get("paid_cents") or facts.get("damages_cents"),
         "detail": facts.get("reason") or facts.get("outcome") or facts.get("tender"),
     }
     tranche = facts.get("tranche")

@@ -122,8 +122,41 @@ class Procurement(Part):
     """Months of expected gross margin counted among a lab's resources (pro-6)."""
 
 
-class Negotiation(Part):
-    """The clause menu, the clearing and the price (bar-1 to bar-4)."""
+class PaymentTerms(Part):
+    """Terms of payment and delivery of one contract, or of all contracts signed in the run (1.7)."""
+
+    makeup_months: Months = 0
+    """Months in which compute paid for under take-or-pay and not used may be used without further payment;
+    0 for no such right."""
+    escalator_per_year: Annotated[float, Field(ge=-0.5, le=1)] = 0.0
+    """Change of the price on each anniversary of the start, a year."""
+    price_index: Literal["none", "contract-price", "chip"] = "none"
+    """What the price follows on each anniversary: nothing, the public index of contract prices, or the price
+    of the newest chips per H100e."""
+    price_change_least_per_year: Annotated[float, Field(ge=-1, le=10)] | None = None
+    """Least relative change of the price on an anniversary, for example -0.05; no floor where not given."""
+    price_change_most_per_year: Annotated[float, Field(ge=-1, le=10)] | None = None
+    """Largest relative change of the price on an anniversary; no cap where not given."""
+    seller_termination_months: NonNegative | None = None
+    """Fee for which the cloud may leave, months of the full bill at the start of the term; it falls evenly to
+    nothing at the end. The cloud may not leave where not given."""
+    seller_notice_months: Months = 6
+    """Months a contract goes on after the cloud has given notice."""
+    delay_share: Share = 0.0
+    """Damages for each day of delay, share of what the compute missing on it would have cost."""
+    delay_cure_days: Annotated[float, Field(ge=0, le=3650)] = 30.0
+    """Days after the start for which no damages are due."""
+    delay_cap_share: Share = 0.10
+    """Most that all damages for delay may come to, share of the contract's nominal value."""
+    long_stop_months: NonNegative | None = None
+    """Months after the start from which the lab may walk away free from a contract that is not delivered;
+    never where not given."""
+    long_stop_share: Share = 0.5
+    """Share of the capacity in force below which a contract counts as not delivered for that."""
+
+
+class Negotiation(PaymentTerms):
+    """The clause menu, the clearing and the price (bar-1 to bar-4); terms of contracts signed in the run."""
 
     terms_months: tuple[Annotated[int, Field(ge=1, le=600)], ...] = (12, 24, 36, 60, 84, 120, 180)
     """Contract terms on the menu, months."""
@@ -399,7 +432,7 @@ class Agreement(Part):
     note: str | None = None
 
 
-class ContractGiven(Part):
+class ContractGiven(PaymentTerms):
     """A capacity contract in force, or signed before the start."""
 
     lab: str
@@ -409,6 +442,7 @@ class ContractGiven(Part):
     capacity_mw: Mw
     """Full capacity, MW of IT load."""
     price_usd_per_h100e_hour: NonNegative
+    """Price at the start of the contract, or of the scenario if that is later."""
     start: dt.date
     end: dt.date
     take_or_pay: Share = 0.0

@@ -9,6 +9,7 @@ from offtake.model.cents import cents
 from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
+from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
 from offtake.model.pricing import annuity, levelling
@@ -17,6 +18,7 @@ from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
 from offtake.model.sums import summed
 from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
+from offtake.model.ways_out import exits_of, may_walk
 from offtake.model.worth import hours_asked, training_efficiency, training_values
 
 if TYPE_CHECKING:
@@ -127,13 +129,14 @@ def leavings_by_lab(
     """Return what leaving each contract in force would save and cost, where it can be left at all.
 
     With it a lab uses the capacity or pays the floor; without it, it buys anew at the going price or
-    does without (section 1.7, row B15).
+    does without (section 1.7, row B15). A contract past its long stop can be left free: what was prepaid
+    comes back now instead of evenly over the months left.
     """
     c, books = market.books.contracts, market.books
     rows = [
         row
         for row in books.active_rows().tolist()
-        if c.facts[row].termination.fee_months < c.end[row] - market.time
+        if c.facts[row].termination.fee_months < c.end[row] - market.time or may_walk(market, row)
     ]
     if not rows:
         return {}
@@ -144,17 +147,23 @@ def leavings_by_lab(
         contract, lab = c.facts[row], int(c.lab[row])
         rate = (1 + discount_per_year[lab]) ** (1 / 12) - 1
         left = float(c.end[row] - market.time)
-        price, phi, value = contract.price_usd_per_h100e_hour, c.floor[row], float(worth[lab])
+        price = float(c.price[row]) * relative_price(market, row, rate, left)
+        phi, value = float(c.floor[row]), float(worth[lab])
         decline = market.setup.rules.decline_per_month
         anew = market.contract_price * float(levelling(rate, decline, np.array(left)))
         gain = max(value - anew, 0.0) - max(value - price, -phi * price)
-        hours = float(c.delivered_kw[row] * c.theta[row]) * HOURS_PER_MONTH
+        walks = may_walk(market, row)
+        hours = float((c.kw if walks else c.delivered_kw)[row] * c.theta[row]) * HOURS_PER_MONTH
         monthly = cents(phi * price * hours)
+        level = float(annuity(rate, left))
+        back = c.prepaid_cents.get(contract.name, 0) / 100 * (1 - level / left) if walks else 0.0
+        fee = 0 if walks else contract.termination.fee_cents(monthly, left)
         found.setdefault(contract.buyer, []).append(
             Leaving(
                 contract=contract.name,
-                gain_usd=gain * hours * float(annuity(rate, left)),
-                fee_usd=contract.termination.fee_cents(monthly, left) / 100,
+                gain_usd=gain * hours * level + back,
+                fee_usd=fee / 100,
+                walks=walks,
             )
         )
     return {name: tuple(items) for name, items in found.items()}
@@ -194,10 +203,12 @@ def obligations_usd(market: "Market", discount_per_year: np.ndarray) -> np.ndarr
     c = market.books.contracts
     n = c.size
     left = np.maximum(c.end[:n] - np.maximum(c.start[:n], market.time), 0.0)
-    open_rows = np.array([state in ("signed", "active") for state in c.state])
+    open_rows = np.array([state in ("signed", "active") for state in c.state], dtype=bool)
     capacity = np.array([f.capacity_kw for f in c.facts]) * c.theta[:n] if n else np.zeros(0)
     rate = (1 + discount_per_year[c.lab[:n]]) ** (1 / 12) - 1
     monthly = c.floor[:n] * c.price[:n] * capacity * HOURS_PER_MONTH
+    for row in np.flatnonzero(c.moves[:n] & open_rows).tolist():
+        monthly[row] *= relative_price(market, row, float(rate[row]), float(left[row]))
     worth = np.where(open_rows, monthly * annuity(rate, left), 0.0)
     return summed(c.lab[:n], worth, len(market.setup.labs))
 
@@ -284,6 +295,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             floor_usd_per_h100e_hour=data.floor_usd_per_h100e_hour,
             trigger=trigger,
             abandon=abandon,
+            exits=tuple(exits_of(market, index)),
         )
     return views
 

@@ -14,6 +14,7 @@ from offtake.model.demand import (
     utilities,
 )
 from offtake.model.events import Served
+from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
 from offtake.model.sums import summed
 from offtake.model.training import training_need_h100e
@@ -152,12 +153,13 @@ def _used(
 ) -> np.ndarray:
     """Return what is used of each contract: inference evenly, then training where it is worth its price.
 
-    A unit beyond the floor is used for training iff v^T reaches ``(1 - phi) p`` (row B14).
+    A unit beyond the floor is used for training iff v^T reaches ``(1 - phi) p`` (row B14), less where
+    compute paid for before is banked.
     """
     c = market.books.contracts
     n = c.size
     inference = served / np.maximum(capacity, 1e-12)
     worth = training_values(market, shares)[c.lab[:n]]
-    trains = worth >= (1 - c.floor[:n]) * c.price[:n]
+    trains = worth >= prices_of_more_use(market)
     part = inference[c.lab[:n]]
     return market.delivered_h100e * (part + (1 - part) * trains)

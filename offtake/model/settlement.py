@@ -8,7 +8,10 @@ import numpy as np
 from offtake.model.bills import cloud_bills, income, lab_bills
 from offtake.model.books import EXTERNAL
 from offtake.model.cents import split
+from offtake.model.damages import damages_bill, damages_due
 from offtake.model.events import Claim, Posted, Posting
+from offtake.model.indices import revise_prices
+from offtake.model.make_up import bank_changes
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -24,13 +27,17 @@ OPERATING = frozenset(
         "spot",
         "arrears",
         "other business",
+        "delay damages",
     }
 )
 """Labels of postings that count towards a lab's burn."""
 
 
 def settle(market: "Market") -> None:
-    """Bills of the month are paid: revenue, compute, revenue shares, rent, running cost, debt service."""
+    """Bills of the month are paid: revenue, compute, revenue shares, rent, running cost, debt service.
+
+    Then banks of unused compute change and prices are revised for the months to come.
+    """
     books = market.books
     overdraft = frozenset(EXTERNAL)
     received = paid(books.deposits, income(market), overdraft)
@@ -39,7 +46,12 @@ def settle(market: "Market") -> None:
     if draws:
         market.apply(Posted(postings=(), claims=tuple(draws), cause="settlement"))
     market.post(paid(books.deposits, bills, overdraft))
-    market.post(paid(books.deposits, cloud_bills(market, market.used_h100e), overdraft))
+    damages = list(damages_due(market))
+    bills = [*cloud_bills(market, market.used_h100e), *(damages_bill(market, d) for d in damages)]
+    market.post(paid(books.deposits, bills, overdraft))
+    for change in (*bank_changes(market, market.used_h100e), *damages):
+        market.apply(change)
+    revise_prices(market)
     market.burn_usd = _burn_usd(market)
 
 
@@ -67,6 +79,8 @@ def paid(
                 claims.append(Claim(bill.payee, payer, "arrears", -part, ""))
             elif bill.label == "principal":
                 claims.append(Claim(bill.payee, payer, "loan", -bill.cents, bill.reference))
+            elif bill.label == "refund":
+                claims.append(Claim(bill.payee, payer, "prepayment", -bill.cents, bill.reference))
             if bill.label != "arrears" and part < bill.cents:
                 claims.append(Claim(bill.payee, payer, "arrears", bill.cents - part, ""))
     if not postings and not claims:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from offtake.model.building import open_sites, start_building
 from offtake.model.cents import cents
 from offtake.model.chance import order
+from offtake.model.contracting import give_notice
 from offtake.model.contracts import OPEN, Site, Stage
 from offtake.model.events import Advanced, Cancelled, Posting, ShellsOffered
 from offtake.model.fitting import energise
 from offtake.model.proposals import (
     Cancel,
     Equip,
+    GiveNotice,
     OpenSite,
     Refit,
     SitePlan,
@@ -82,6 +84,8 @@ def _carry_out(market: "Market", cloud: str, plan: SitePlan) -> None:
             _refit(market, market.books.sites[plan.site], cause)
         case Cancel():
             _cancel(market, cloud, market.books.sites[plan.site], f"{cause}: {plan.reason}")
+        case GiveNotice():
+            give_notice(market, plan.contract)
 
 
 def _turn_to_lease(market: "Market", site: Site, cause: str) -> None:

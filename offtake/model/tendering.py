@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
-from offtake.model.contracting import leave
+from offtake.model.contracting import leave, walk_away
 from offtake.model.events import Tendered
+from offtake.model.proposals import Tender
 from offtake.model.seeing import lab_views
+from offtake.model.view import LabView
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -18,9 +20,7 @@ def plan_demand(market: "Market") -> None:
     for name, view in market.lab_views.items():
         tender = market.participants[name].decide("procurer", view)
         if tender is not None:
-            fees = {x.contract: x.fee_usd for x in view.leavings}
-            for contract in tender.terminate:
-                leave(market, contract, cents(fees[contract]))
+            _leave(market, view, tender)
         if tender is not None and tender.lots:
             market.tenders.append(tender)
             market.apply(
@@ -31,3 +31,13 @@ def plan_demand(market: "Market") -> None:
                     cause="proposal:gap between need and cover",
                 )
             )
+
+
+def _leave(market: "Market", view: LabView, tender: Tender) -> None:
+    """Leave the contracts that a lab terminates: free where their long stop has passed."""
+    leavings = {leaving.contract: leaving for leaving in view.leavings}
+    for contract in tender.terminate:
+        if leavings[contract].walks:
+            walk_away(market, contract)
+        else:
+            leave(market, contract, cents(leavings[contract].fee_usd))

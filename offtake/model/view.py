@@ -39,6 +39,22 @@ class Leaving:
     gain_usd: float
     """Present value of the best use without it less the best use with it."""
     fee_usd: float
+    walks: bool = False
+    """Whether it is left free because its long stop has passed; what was prepaid then comes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """What giving notice of one contract now would cost a cloud, and what it could earn instead."""
+
+    contract: str
+    h100e: float
+    notice_months: int
+    kept_usd: float
+    """Present value of what the contract would still earn after the notice, running cost paid."""
+    elsewhere_usd: float
+    """Present value of what the same capacity would earn at the going price, if all of it is sold."""
+    fee_usd: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +198,8 @@ class CloudView:
     """Costs of each of its sites in the pipeline."""
     own_free_h100e: np.ndarray
     """Its uncommitted capacity by months ahead, H100e."""
+    exits: tuple[Exit, ...] = ()
+    """Contracts in force that it may leave, and has given no notice of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,19 @@ from offtake.model.scenario import Scenario
 from tests.generated import digest, played, scenarios
 
 FEW = settings(max_examples=15)
-COLUMNS = ("kw", "delivered_kw", "pool", "lab", "price", "floor", "theta", "start", "end", "live")
+COLUMNS = (
+    "kw",
+    "delivered_kw",
+    "pool",
+    "lab",
+    "price",
+    "floor",
+    "theta",
+    "start",
+    "end",
+    "live",
+    "late_kw_months",
+)
 PROFILES = ("energised_kw", "own_kw", "promised_kw", "committed_kw", "covered_h100e")
 
 
@@ -25,6 +37,8 @@ def assert_same_books(books: Books, again: Books) -> None:
     assert again.contracts.facts == books.contracts.facts
     assert again.contracts.state == books.contracts.state
     assert again.contracts.prepaid_cents == books.contracts.prepaid_cents
+    for fact in ("banked", "index_level", "damages_cents", "under_notice"):
+        assert getattr(again.contracts, fact) == getattr(books.contracts, fact)
     for column in COLUMNS:
         np.testing.assert_array_equal(
             getattr(again.contracts, column)[: again.contracts.size],
