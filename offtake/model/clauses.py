@@ -65,7 +65,7 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Termination:
-    """Either side may leave early against a fee in months of the take-or-pay bill (row B15)."""
+    """The buyer may leave early against a fee in months of the take-or-pay bill (row B15)."""
 
     fee_months: float
 

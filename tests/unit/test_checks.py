@@ -56,6 +56,11 @@ CONTRADICTIONS = {
         "until = 2030-01-01", "until = 2025-06-01", "E022",
         "agreements.nimbus-aster.first_refusal_until", "not after `first_refusal_from`",
     ),
+    "price floor above its cap": (
+        "end = 2029-01-01",
+        "end = 2029-01-01\nprice_change_least_per_year = 0.1\nprice_change_most_per_year = 0.05",
+        "E023", "contracts.nimbus-aster.price_change_least_per_year", "not above its cap",
+    ),
     "more than the whole": ("Aster = 0.4", "Aster = 0.6", "E023", "clouds.Cumulus.owners", "1.1"),
     "captive of nobody": ('priority = "Aster"\n', "", "E023", "clouds.Cumulus", "add `priority"),
     "energised without a chip": (

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from offtake.agents.clouds import RealOptions, notices
+from offtake.model.borrowing import debt_room_cents
 from offtake.model.events import Banked, DamagesDue, NoticeGiven, Posted, Repriced, Terminated
 from offtake.model.market import Market
 from offtake.model.proposals import GiveNotice
@@ -187,6 +188,26 @@ def test_the_first_price_of_a_new_contract_is_worth_the_fixed_price(terms: dict[
     change = 1 + terms.get("escalator_per_year", 0.0)
     price = price_of(after(given), "Lab with Cloud 1")
     assert price * (1 + change + change**2) / 3 == pytest.approx(fixed, rel=1e-3)
+
+
+@pytest.mark.parametrize("terms", [{"escalator_per_year": 0.1}, {"price_index": "contract-price"}])
+def test_the_public_index_counts_a_contract_by_what_its_prices_are_worth(terms: dict[str, Any]):
+    given = {"labs": {"Lab": lab(3.0)}, "clouds": {"Cloud": cloud(2.4)}}
+    beliefs = {"price_decline_per_year": 0.2}
+    plain, moving = (
+        after(scenario(**given, months=3, beliefs=beliefs, negotiation=t), 3) for t in ({}, terms)
+    )
+    assert price_of(moving, "Lab with Cloud 1") != price_of(plain, "Lab with Cloud 1")
+    assert moving.contract_price == pytest.approx(plain.contract_price)
+
+
+def test_lenders_count_the_prices_to_come():
+    """Over 60 months at 11% a year; running costs nothing here."""
+    plain, rising = (run(one_contract(escalator_per_year=e, end=61), 1) for e in (0.0, 0.1))
+    by_month = [1.1 ** ((m + 1) // 12) * (1 + 0.11 / 12) ** -(m + 1) for m in range(60)]
+    worth = 0.8 * 2.0 * HOUR_USD * float(np.sum(by_month)) / rising.setup.scenario.finance.dscr
+    assert debt_room_cents(rising, "Cloud") == pytest.approx(100 * worth, rel=1e-6)
+    assert debt_room_cents(plain, "Cloud") < debt_room_cents(rising, "Cloud")
 
 
 # Prepayment and ramp
