@@ -106,7 +106,7 @@ def give_notice(market: "Market", name: str) -> None:
     clause = contract.seller_termination
     assert clause is not None
     fee = notice_fee_cents(contract, clause, float(c.price[c.row[name]]), market.time)
-    if fee > market.books.deposits[contract.seller]:
+    if name in c.under_notice or fee > market.books.deposits[contract.seller]:
         return
     cause = f"proposal:{contract.seller} gives notice"
     paid_now = Posting(contract.seller, contract.buyer, fee, "termination", name)

@@ -271,6 +271,14 @@ def test_what_is_left_of_a_prepayment_comes_back_at_the_end_of_a_notice():
     assert market.books.owed("Cloud", "prepayment") == 0
 
 
+def test_a_notice_given_twice_is_one_notice():
+    twice = LeaveIn(3.0)
+    given = one_contract(seller_termination_months=12.0)
+    market = run(given, 4, Cloud={"builder": lambda view: [*twice(view), *twice(view)]})
+    assert [len(exits) for exits in twice.seen] == [1] * 6 + [0] * 2
+    assert len(amounts(market, "termination")) == len(said(market, NoticeGiven)) == 1
+
+
 def test_a_seller_that_cannot_pay_the_fee_stays():
     given = one_contract(seller_termination_months=12.0, seller_notice_months=5)
     poor = given.clouds["Cloud"].model_copy(update={"cash_usd": 1e6})
