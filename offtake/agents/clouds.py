@@ -22,6 +22,7 @@ from offtake.model.pricing import (
     reverting,
 )
 from offtake.model.proposals import (
+    Adopt,
     Cancel,
     Column,
     Equip,
@@ -34,7 +35,7 @@ from offtake.model.proposals import (
     TurnToLease,
 )
 from offtake.model.sites import worth_usd_per_h100e
-from offtake.model.view import Ask, BuildOption, CloudView, SiteCost
+from offtake.model.view import AdoptionView, Ask, BuildOption, CloudView, SiteCost
 
 SOON = 12
 """Months ahead at which a cloud weighs alternative demand for what it has free."""
@@ -136,7 +137,7 @@ def new_build_capital(view: CloudView, option: BuildOption, ask: Ask) -> np.ndar
     rules = view.rules
     rate, decline = rate_per_month(view), rules.decline_per_month
     life = rules.building.server_life_months
-    fixed = term_factors(rate, decline, rules.negotiation.terms_months, life)
+    fixed = term_factors(rate, decline, rules.negotiation.terms_months, life, option.replacements)
     running = option.running_usd_per_h100e_hour + option.rent_usd_per_h100e_hour
     earned_after = fixed.discount * residual(
         price=view.contract_price,
@@ -177,7 +178,11 @@ class TermFactors:
 
 @functools.lru_cache(maxsize=256)
 def term_factors(
-    rate: float, decline: float, terms_months: tuple[int, ...], life: int
+    rate: float,
+    decline: float,
+    terms_months: tuple[int, ...],
+    life: int,
+    replacements: tuple[float, ...],
 ) -> TermFactors:
     """Return the factors of the terms on the menu at a cost of capital a month."""
     terms = np.array(terms_months, dtype=float)
@@ -185,7 +190,7 @@ def term_factors(
     return TermFactors(
         discount=discount,
         level=levelling(rate, decline, terms),
-        chips=refreshed(1.0, decline, rate, terms, life),
+        chips=refreshed(replacements, rate, terms, life),
         shell_left=np.maximum(1 - terms / SHELL_MONTHS, 0) * discount,
         of_life=np.minimum(annuity(rate, terms) / annuity(rate, life), 1.0),
     )
@@ -291,7 +296,9 @@ class RealOptions:
         else:
             wanted = not uncommitted or value >= avoidable
             if wanted != site.equipped or (wanted and site.stage is Stage.POWERED):
-                yield Equip(site=site.name, wanted=wanted)
+                least = 0.0 if uncommitted else cost.remaining_usd
+                limit = max(value, least) / cost.unfitted if wanted else math.inf
+                yield Equip(site=site.name, wanted=wanted, limit_usd_per_h100e=limit)
 
     def _gives_up(
         self, view: CloudView, site: Site, cost: SiteCost, value: float, avoidable: float
@@ -318,8 +325,14 @@ class RealOptions:
         remaining = cost.remaining_usd * (1 + rate) ** -cost.ahead
         return value, remaining - cost.fee_usd / cost.h100e
 
+    def _cheapest(self, view: CloudView) -> list[BuildOption]:
+        """Return the class of chips with the least full cost, porting included, where it builds first."""
+        here = [o for o in view.options if o.pool.region == view.options[0].pool.region]
+        costs = [long_run_cost(view, o) + o.porting_usd_per_h100e_hour for o in here[1:] and here]
+        return [here[costs.index(min(costs))]] if costs else here
+
     def _open(self, view: CloudView) -> Iterator[SitePlan]:
-        for option in view.options[:1]:
+        for option in self._cheapest(view):
             ahead = min(math.ceil(option.lead_months), len(view.demand_h100e) - 1)
             pipeline = sum(
                 s.capacity_kw * option.h100e_per_mw / 1000
@@ -386,7 +399,35 @@ class FinishWhatIsSigned(RealOptions):
                 yield Equip(site=site.name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptWhatPays:
+    """Adopt a class once what it saves reaches its engineering times beta1/(beta1 - 1) (chp-2; default)."""
+
+    port: ClassVar[str] = "adopter"
+
+    def __call__(self, view: AdoptionView) -> Iterator[Adopt]:
+        """Return the classes whose expected volume has reached the break-even volume."""
+        for choice in view.choices:
+            if choice.volume_h100e >= choice.breakeven_h100e and choice.nre_usd <= view.cash_usd:
+                yield Adopt(chip_class=choice.chip_class)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepToGpus:
+    """Adopt nothing: the benchmark without custom chips."""
+
+    port: ClassVar[str] = "adopter"
+
+    def __call__(self, view: AdoptionView) -> Iterator[Adopt]:
+        """Return nothing."""
+        return iter(())
+
+
 class Cloud(Participant):
     """A seller of compute that builds or leases sites."""
 
-    defaults: ClassVar = {"pricer": OpportunityCost(), "builder": RealOptions()}
+    defaults: ClassVar = {
+        "pricer": OpportunityCost(),
+        "builder": RealOptions(),
+        "adopter": AdoptWhatPays(),
+    }

@@ -22,6 +22,7 @@ from offtake.model.negotiation import (
     uses,
 )
 from offtake.model.pairs import exposures, may_sign, switching_costs
+from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.proposals import Tender
 from offtake.model.risks import hazard_of_failure, losing_users
 from offtake.model.seeing import cloud_views
@@ -101,8 +102,21 @@ def _table(market: "Market", requests: list[Request], views: dict[str, CloudView
         switching=switching_costs(market, exposures(market))[ask.lab],
         reference=market.contract_price,
     )
+    if len(market.setup.classes) > 1:
+        table = _with_porting(market, table, ask.lab)
     cost = rules.negotiation.bid_cost_usd
     return _without_deterred(market, table, ask.lab, cost) if cost > 0 else table
+
+
+def _with_porting(market: "Market", table: Table, labs: np.ndarray) -> Table:
+    """Return the table with what a column's class of chips costs each lab, or bars it (chp-2)."""
+    classes = market.setup.pool_class[[column.pool_index for column in table.columns]]
+    cell = np.ix_(labs, classes)
+    return replace(
+        table,
+        value=table.value - porting_usd_per_hour(market)[cell],
+        allowed=table.allowed & (ported(market)[cell] > 0),
+    )
 
 
 def _ask(market: "Market", requests: list[Request], use: np.ndarray) -> Ask:

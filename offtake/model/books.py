@@ -15,8 +15,10 @@ from offtake.model.cents import allocate
 from offtake.model.clauses import FirstRefusal
 from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
 from offtake.model.events import (
+    Adopted,
     Advanced,
     Agreed,
+    Allotted,
     AnyEvent,
     Banked,
     Believed,
@@ -35,16 +37,19 @@ from offtake.model.events import (
     Noticed,
     NoticeGiven,
     Opened,
+    Ported,
     Posted,
     Posting,
     Promised,
     Refused,
+    Released,
     Repealed,
     Repriced,
     Reserved,
     Served,
     Settled,
     ShellsOffered,
+    Shipped,
     Signed,
     Stepped,
     Tendered,
@@ -191,11 +196,18 @@ class Books:
         self.own_kw = np.zeros(len(self.pools), dtype=np.int64)
         self.promised_kw = np.zeros((len(self.pools), horizon), dtype=np.int64)
         self.committed_kw = np.zeros((len(self.pools), horizon), dtype=np.int64)
+        self.markup: dict[str, float] = {}
+        self.chips_kw: dict[str, int] = {}
+        self.shipped_kw: dict[str, int] = {}
+        self.released: set[str] = set()
+        self.adopted: dict[tuple[str, str], float] = {}
+        self.ported: np.ndarray | None = None
         self.contracts = Contracts()
         self.notices: dict[str, Noticed] = {}
         self.clauses: list[Clause] = []
         self.clauses_of_contracts: dict[str, tuple[Clause, ...]] = {}
         self.tranches: dict[str, Tranche] = {}
+        self.paid: set[str] = set()
         self.loans: dict[str, Loan] = {}
         self.policies: set[str] = set()
         self.usage_factor = 1.0
@@ -222,6 +234,16 @@ class Books:
                 self._advance(event.site)
             case Energised():
                 self._energise(event.site, time)
+            case Allotted():
+                self.markup[event.chip_class] = event.markup
+            case Shipped():
+                self._ship(event.site, event.capacity_kw)
+            case Released():
+                self.released.add(event.chip_class)
+            case Adopted():
+                self.adopted.setdefault((event.name, event.chip_class), event.ready)
+            case Ported():
+                self.ported = event.shares
             case Cancelled():
                 self._cancel(event.site)
             case ShellsOffered():
@@ -260,6 +282,8 @@ class Books:
                 self.tranches[event.tranche.name] = event.tranche
             case Settled():
                 del self.tranches[event.tranche]
+                if event.outcome == "paid":
+                    self.paid.add(event.tranche)
             case Borrowed():
                 self.loans[event.loan.name] = event.loan
             case Enacted():
@@ -306,6 +330,8 @@ class Books:
             repr(sorted(self.deposits.items())),
             repr(sorted(self.claims.items())),
             repr(sorted((n, int(s.stage), s.capacity_kw) for n, s in self.sites.items())),
+            repr((sorted(self.chips_kw.items()), sorted(self.shipped_kw.items()))),
+            repr((sorted(self.adopted.items()), sorted(self.markup.items()))),
             repr([(f.name, k) for f, k in zip(c.facts, c.state, strict=True)]),
             repr(sorted(c.banked.items())),
             repr(sorted(c.damages_cents.items())),
@@ -435,13 +461,21 @@ class Books:
                 site, stage=Stage.ENERGISED, energised_at=time, promised=min(site.promised, time)
             )
         )
+        self._ship(name, site.capacity_kw - self.chips_kw.get(name, 0))
+        del self.chips_kw[name]
         pool = self.pool_index[site.pool]
         self.energised_kw[pool] += site.capacity_kw
         self.energisations.append((time, site))
         self.own_kw[pool] += site.own_kw
         self._deliver(pool)
 
+    def _ship(self, name: str, capacity_kw: int) -> None:
+        chip = self.sites[name].pool.chip
+        self.chips_kw[name] = self.chips_kw.get(name, 0) + capacity_kw
+        self.shipped_kw[chip] = self.shipped_kw.get(chip, 0) + capacity_kw
+
     def _cancel(self, name: str) -> None:
+        self.chips_kw.pop(name, None)
         site = self.sites[name]
         self._advance(replace(site, stage=Stage.CANCELLED))
         self.cancelled_kw += site.capacity_kw

@@ -52,8 +52,9 @@ def _lender(market: "Market") -> str | None:
 
 def _loan_for(market: "Market", site: Site, lender: str, amount: int) -> Loan:
     rules = market.setup.scenario.finance
+    kw = market.books.chips_kw.get(site.name, 0)
     return Loan(
-        name=f"loan for {site.name}",
+        name=f"loan for {site.name} from {kw} kW on" if kw else f"loan for {site.name}",
         lender=lender,
         borrower=site.pool.cloud,
         principal_cents=amount,

@@ -6,14 +6,23 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
+from offtake.model.class_checks import check_classes
 from offtake.model.mistakes import unknown_name
 from offtake.model.named_clauses import check_clauses
 from offtake.model.problems import Issue, Path, character, dotted
-from offtake.model.scenario import NAME, SLUG, ContractGiven, PaymentTerms, Scenario, SiteGiven
+from offtake.model.scenario import (
+    GPU,
+    NAME,
+    SLUG,
+    ContractGiven,
+    PaymentTerms,
+    Scenario,
+    SiteGiven,
+)
 
 PARTICIPANTS = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
 """Tables whose names stand in one ledger."""
-NAMED = (*PARTICIPANTS, "regions", "chips")
+NAMED = (*PARTICIPANTS, "regions", "chips", "classes")
 SLUGGED = ("agreements", "contracts", "sites", "tranches", "policies", "events")
 DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
@@ -24,6 +33,11 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("regions", "domestic_to"): ("governments",),
     ("labs", "invites"): ("clouds",),
     ("labs", "porting_usd_per_h100e_hour"): ("clouds",),
+    ("labs", "ported"): ("classes",),
+    ("chips", "class"): ("classes",),
+    ("classes", "owner"): ("clouds",),
+    ("classes", "tranche"): ("tranches",),
+    ("classes", "venture"): ("clouds",),
     ("clouds", "serves"): ("labs",),
     ("clouds", "priority"): ("labs",),
     ("clouds", "owners"): ("investors", "labs", "clouds"),
@@ -44,6 +58,9 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("tranches", "policy"): ("policies",),
     ("policies", "government"): ("governments",),
     ("policies", "destinations"): ("regions",),
+    ("policies", "classes"): ("classes",),
+    ("policies", "chips"): ("chips",),
+    ("policies", "quota_by_class_h100e_per_year"): ("classes",),
     ("policies", "regions"): ("regions",),
     ("events", "lab"): ("labs",),
 }
@@ -149,6 +166,7 @@ def check_references(data: Tables) -> Iterator[Issue]:
         if not all(_is_usable(data, target) for target in targets):
             continue  # the schema has said so already
         names = [name for target in targets for name in _table(data, target)]
+        names += [GPU] if targets == ("classes",) else []
         known = frozenset(names)
         for entry, fields in _table(data, table).items():
             value = fields.get(key) if isinstance(fields, dict) else None
@@ -189,6 +207,7 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
                 (table, name, "clauses"), given.lab, given.cloud, given.clauses
             )
     yield from _price_changes(parts)
+    yield from check_classes(parts)
     for name, site in parts.sites.items():
         if site.stage == "energised" and site.chip is None:
             yield Issue(

@@ -79,6 +79,50 @@ class Energised(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allotted(Event):
+    """The month's orders for a class of chips were made to fit what its suppliers allot (chp-1)."""
+
+    chip_class: str
+    markup: float
+    """Price over the price on the class's curve, from now on."""
+    h100e: float
+    """What is shipped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped(Event):
+    """Chips for a part of a powered site have come and are paid."""
+
+    site: str
+    capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released(Event):
+    """A custom class of chips can be adopted from now on: what it waited for has come."""
+
+    chip_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted(Event):
+    """A cloud has adopted a custom class of chips, for good (chp-2)."""
+
+    name: str
+    chip_class: str
+    ready: float
+    """Month from which it can fit them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ported(Event):
+    """How much of the labs' software runs on each class of chips after the month."""
+
+    shares: "np.ndarray"
+    """By lab and class, GPUs first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(Event):
     """A site is given up; its shell returns to the landlord."""
 
@@ -330,6 +374,11 @@ AnyEvent = (
     | Opened
     | Advanced
     | Energised
+    | Allotted
+    | Shipped
+    | Released
+    | Adopted
+    | Ported
     | Cancelled
     | ShellsOffered
     | Reserved

@@ -11,6 +11,7 @@ from offtake.model.contracts import Contract, Site
 from offtake.model.drafting import draft, new_sites
 from offtake.model.events import Noticed, Withdrawn
 from offtake.model.negotiation import Deal
+from offtake.model.porting import runs_on
 from offtake.model.view import BuildOption
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _match(
     h100e = kw * float(market.setup.theta[deal.column.pool_index]) / 1000
     for j in np.flatnonzero(table.cloud == index).tolist():
         column = table.columns[j]
+        if runs_on(market, deal.request.lab, column.pool_index) == 0:
+            continue  # the lab refuses this class of chips
         own_kw = math.ceil(h100e / float(table.theta[j]))
         room = _room_left(market, column.pool_index, deal, column.option)
         if table.cost[lot, j] <= deal.effective_price and 0 < own_kw <= room:

@@ -1,11 +1,12 @@
-"""Chips: a powered site is fitted with them when policy and money allow, and then delivers."""
+"""Fitting: a powered site is fitted with chips when policy and money allow, and then delivers."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offtake.model.borrowing import borrow_for
 from offtake.model.cents import cents
-from offtake.model.contracts import Stage
+from offtake.model.chips import is_allotted, price_usd, usable_from
+from offtake.model.contracts import Site, Stage
 from offtake.model.events import Advanced, Energised, Posted, Posting
 from offtake.model.permits import objection_to_build
 
@@ -14,21 +15,41 @@ if TYPE_CHECKING:
 
 
 def energise(market: "Market", name: str, cause: str) -> bool:
-    """Fit a powered site with chips, if policy and money allow; return whether it delivers now."""
+    """Fit a powered site with chips, if policy and money allow; return whether it delivers now.
+
+    Chips of a class with an allotment come through the month's rationing instead.
+    """
     site = market.books.sites[name]
+    chip = market.setup.scenario.chips[site.pool.chip]
+    if is_allotted(market, site.pool.chip) or not can_be_fitted(market, site):
+        return False
+    h100e = site.capacity_kw * chip.h100e_per_mw / 1000
+    cost = cents(h100e * price_usd(market, site.pool.chip))
+    if not pay_for_chips(market, site, cost, cause):
+        return False
+    market.apply(Energised(site=name, cause=cause))
+    return True
+
+
+def can_be_fitted(market: "Market", site: Site) -> bool:
+    """Whether a site has power, its cloud the class of its chips, and nobody objects to them."""
     if max(site.construction_at, site.grid_at) > market.time:
         return False
-    cloud = site.pool.cloud
-    chip = market.setup.scenario.chips[site.pool.chip]
-    h100e = site.capacity_kw * chip.h100e_per_mw / 1000
-    if cloud in market.books.failed or objection_to_build(market, cloud, site.pool.region, h100e):
+    cloud, chip = site.pool.cloud, market.setup.scenario.chips[site.pool.chip]
+    if cloud in market.books.failed or usable_from(market, cloud, chip.class_) > market.time:
         return False
-    cost = cents(h100e * chip.price_usd_per_h100e)
+    h100e = site.capacity_kw * chip.h100e_per_mw / 1000
+    return objection_to_build(market, site.pool, h100e) is None
+
+
+def pay_for_chips(market: "Market", site: Site, cost: int, cause: str) -> bool:
+    """Pay for chips, in part with what can be borrowed for the site; return whether they are paid."""
+    cloud = site.pool.cloud
     borrow_for(market, site, cost, cause)
     if market.books.deposits[cloud] < cost:
         return False
-    market.post(Posted(postings=(Posting(cloud, "Suppliers", cost, "chips", name),), cause=cause))
-    market.apply(Energised(site=name, cause=cause))
+    bill = Posting(cloud, "Suppliers", cost, "chips", site.name)
+    market.post(Posted(postings=(bill,), cause=cause))
     return True
 
 

@@ -2,18 +2,21 @@
 
 import functools
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.adopting import breakeven
+from offtake.model.chips import price_usd
 from offtake.model.concentration import herfindahl
 from offtake.model.contracts import OPEN, Stage
 from offtake.model.demand import damped
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import PATIENT
+from offtake.model.porting import ported
 from offtake.model.seeing import runway_months as months_of_cash
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class Observable:
     unit: str
     meaning: str
     index: tuple[str, ...]
-    """What its rows are about: (), ("cloud",), ("lab",) or ("lab", "cloud")."""
+    """What its rows are about: none, one or two of "lab", "cloud" and "class" (of chips)."""
     headline: bool
     read: Callable[["Market"], np.ndarray]
 
@@ -417,6 +420,58 @@ def users_million(market: "Market") -> np.ndarray:
     """Users of a lab, million."""
     assert market.books.served is not None
     return market.books.served.users_million
+
+
+@observable("share", "class")
+def share_chip_class(market: "Market") -> np.ndarray:
+    """Share of all delivered compute, H100e, that comes from a class of chips."""
+    return _shares(_sums(market.delivered_by_class.T))
+
+
+@observable("share", "lab", "class")
+def ported_share(market: "Market") -> np.ndarray:
+    """Part of a lab's software that runs on a class of chips: the porting stock S (chp-2)."""
+    return ported(market)
+
+
+@observable("usd_per_h100e", "class")
+def price_chips(market: "Market") -> np.ndarray:
+    """Price of the newest generation of a class, markup included; no value before its first release."""
+    now = market.time
+    newest = {n: g.released(now)[-1:] for n, g in market.setup.generations.items()}
+    return np.array(
+        [price_usd(market, chips[0][0]) if chips else math.nan for chips in newest.values()]
+    )
+
+
+@observable("ratio", "class")
+def markup_chips(market: "Market") -> np.ndarray:
+    """Price of a class of chips over that on its experience curve: 1 where its allotment suffices."""
+    return np.array([market.books.markup.get(name, 1.0) for name in market.setup.classes])
+
+
+@observable("h100e", "cloud", "class")
+def breakeven_h100e(market: "Market") -> np.ndarray:
+    """Volume from which a custom class would pay for its engineering; no value where it saves nothing."""
+    return _finite(pair[0] for pair in _breakevens(market))
+
+
+@observable("months", "cloud", "class")
+def breakeven_months(market: "Market") -> np.ndarray:
+    """Months until a cloud's expected volume reaches that; no value beyond the months that views reach."""
+    return _finite(pair[1] for pair in _breakevens(market))
+
+
+def _breakevens(market: "Market") -> list[tuple[float, float]]:
+    return [
+        breakeven(market, cloud, class_)
+        for cloud in market.setup.clouds
+        for class_ in market.setup.classes
+    ]
+
+
+def _finite(values: Iterable[float]) -> np.ndarray:
+    return np.array([value if math.isfinite(value) else math.nan for value in values])
 
 
 @observable("share", headline=True)

@@ -21,6 +21,7 @@ from offtake.model.clauses import (
 )
 from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
 from offtake.model.events import (
+    Adopted,
     Agreed,
     AnyEvent,
     Believed,
@@ -28,6 +29,7 @@ from offtake.model.events import (
     Claim,
     Entered,
     Opened,
+    Ported,
     Posted,
     Promised,
     Reserved,
@@ -38,7 +40,9 @@ from offtake.model.events import (
 from offtake.model.indices import first_levels
 from offtake.model.months import HOURS_PER_MONTH, month_of
 from offtake.model.named_clauses import named_clause
+from offtake.model.porting import first_shares
 from offtake.model.scenario import (
+    GPU,
     Agreement,
     ContractGiven,
     Investor,
@@ -71,6 +75,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
         yield ShellsOffered(landlord=name, capacity_kw=kw, cause="scenario")
     for name, given in sorted(scenario.sites.items()):
         yield Opened(site=site(setup, name, given), cause=f"scenario:sites.{name}")
+    yield from _classes(setup)
     yield from _agreements(scenario)
     for name, given in sorted(scenario.contracts.items()):
         signed = contract(setup, name, given)
@@ -258,6 +263,22 @@ def clauses_at(scenario: Scenario, name: str, time: float) -> list:
             RevenueShare(lab=given.lab, cloud=given.cloud, share=given.revenue_share, until=until)
         )
     return clauses + [named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()]
+
+
+def _classes(setup: Setup) -> Iterator[AnyEvent]:
+    """Yield how far labs have ported, and which clouds use a custom class already: it stands there."""
+    scenario = setup.scenario
+    if len(setup.classes) == 1:
+        return
+    yield Ported(shares=first_shares(setup), cause="scenario")
+    used = {
+        (setup.place[s.cloud], scenario.chips[s.chip].class_): (s.cloud, name)
+        for name, s in sorted(scenario.sites.items())
+        if s.chip is not None and scenario.chips[s.chip].class_ != GPU
+    }
+    for (_, class_), (cloud, name) in sorted(used.items()):
+        cause = f"scenario:sites.{name}"
+        yield Adopted(name=cloud, chip_class=class_, ready=0.0, cause=cause)
 
 
 def _agreements(scenario: Scenario) -> Iterator[AnyEvent]:

@@ -6,6 +6,7 @@ terms of different length can be compared.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr
@@ -154,16 +155,35 @@ def residual(
 
 
 def refreshed(
-    capital: float, decline_per_month: float, rate_per_month: float, months: np.ndarray, life: int
+    prices: Sequence[float], rate_per_month: float, months: np.ndarray, life: int
 ) -> np.ndarray:
-    """Return the present value of chips over a term, replaced at the end of their life."""
+    """Return the present value of chips over a term, replaced at the end of their life.
+
+    `prices` are what they cost at the start of each life.
+    """
     total = np.zeros(len(months))
     for k in range(int(months.max() // life) + 1):
-        price = (
-            capital * math.exp(-decline_per_month * k * life) * (1 + rate_per_month) ** (-k * life)
-        )
+        price = prices[k] * (1 + rate_per_month) ** (-k * life)
         total += np.where(months > k * life, price, 0.0)
     return total
+
+
+def breakeven_h100e(
+    saving_usd_per_hour: float, nre_usd: float, annuity_months: float, trigger: float
+) -> float:
+    """Return the volume from which a custom class pays, H100e; infinity where it saves nothing (chp-2).
+
+    Adoption is irreversible and its worth uncertain, so it waits until what it saves reaches its cost
+    times beta1/(beta1 - 1): ``volume (c_gpu - c_k) H annuity >= NRE beta1/(beta1 - 1)``.
+
+    Examples
+    --------
+    >>> round(breakeven_h100e(0.5, 1e9, 45.0, 2.0))
+    121682
+    """
+    if saving_usd_per_hour <= 0 or annuity_months <= 0:
+        return math.inf
+    return nre_usd * trigger / (saving_usd_per_hour * HOURS_PER_MONTH * annuity_months)
 
 
 def protected(price: float, running: float, demand: float, free: float, deviation: float) -> float:

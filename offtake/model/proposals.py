@@ -1,5 +1,6 @@
-"""What participants may say, and the seven ports behind which their behaviour sits."""
+"""What participants may say, and the eight ports behind which their behaviour sits."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from offtake.model.view import (
+    AdoptionView,
     Ask,
     BuildOption,
     CloudView,
@@ -88,6 +90,8 @@ class Equip:
 
     site: str
     wanted: bool = True
+    limit_usd_per_h100e: float = math.inf
+    """The most it would pay for chips that are rationed, USD per H100e (chp-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,13 @@ class GiveNotice:
 
 
 SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Refit | GiveNotice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Adopt a custom class of chips, for good (chp-2)."""
+
+    chip_class: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +186,14 @@ class Builder(Protocol):
 
     def __call__(self, view: CloudView) -> Iterable[SitePlan]:
         """Return plans for sites, and notices."""
+        ...
+
+
+class Adopter(Protocol):
+    """Port: whether a cloud adopts a custom class of chips (chp-2)."""
+
+    def __call__(self, view: AdoptionView) -> Iterable[Adopt]:
+        """Return the classes it adopts now."""
         ...
 
 

@@ -111,7 +111,8 @@ class Recorder:
 
     def _index(self, index: tuple[str, ...]) -> list[tuple[str, str]]:
         """Return what the values of an observable stand for, in the order of its array."""
-        by = {"lab": self.setup.labs, "cloud": self.setup.clouds}
+        setup = self.setup
+        by = {"lab": setup.labs, "cloud": setup.clouds, "class": tuple(setup.classes)}
         columns = [by[name] for name in index] + [("",)] * (2 - len(index))
         return [(a, b) for a in columns[0] for b in columns[1]]
 
@@ -238,7 +239,7 @@ def _flows(market: "Market") -> list[tuple[Any, ...]]:
     return [(*key, cents, count) for key, (cents, count) in sorted(totals.items())]
 
 
-QUIET = frozenset({"Posted", "Served", "Believed", "Entered"})
+QUIET = frozenset({"Posted", "Served", "Believed", "Entered", "Ported"})
 """Events whose content stands in the other tables."""
 
 
@@ -271,7 +272,8 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
         "target": facts.get("holder")
         or facts.get("region")
         or facts.get("policy")
-        or facts.get("event"),
+        or facts.get("event")
+        or facts.get("chip_class"),
         "capacity_kw": facts.get("capacity_kw"),
         "usd_cents": facts.get("paid_cents") or facts.get("damages_cents"),
         "detail": facts.get("reason") or facts.get("outcome") or facts.get("tender"),

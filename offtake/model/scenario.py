@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .&'()-]{0,62}\Z")
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 
+GPU = "gpu"
+"""Class of chips that all software runs on and every cloud may use."""
+
 Usd = Annotated[float, Field(ge=0, le=1e14)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
@@ -270,8 +273,49 @@ class Chip(Part):
     """Vintage index theta: H100-equivalents per MW of IT load."""
     price_usd_per_h100e: Positive
     """Accelerators, servers and network, USD per H100-equivalent."""
-    class_: str = Field(default="gpu", alias="class")
+    class_: str = Field(default=GPU, alias="class")
     """Class it belongs to: `gpu`, or a custom class that software must be ported to."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class ChipClass(Part):
+    """A class of chips: how its price falls, how many there are, and who may use it (chp-1, chp-2)."""
+
+    learning_rate: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Part of the price that each doubling of the volume shipped takes off (chp-1); 0 leaves the stated
+    prices of its generations as they are."""
+    shipped_h100e: Positive = 1e6
+    """Volume shipped before the start, H100-equivalents: where the stated prices hold."""
+    world_h100e_per_month: NonNegative = 0.0
+    """What others than the clouds of the scenario buy at the start, H100-equivalents a month."""
+    world_growth_per_month: Signed = 0.0
+    """Growth of what others buy, log points a month."""
+    allotment_h100e_per_month: NonNegative | None = None
+    """What its suppliers allot to the clouds of the scenario at the start, H100-equivalents a month;
+    as much as is ordered where it is not given."""
+    allotment_growth_per_month: Signed = 0.0
+    """Growth of the allotment, log points a month."""
+    owner: str | None = None
+    """Cloud whose own silicon it is: nobody else may build with it."""
+    nre_usd: Usd = 0.0
+    """Non-recurring engineering that a cloud pays once to adopt it, USD."""
+    development_months: Months = 0
+    """Months from adoption to the first chips."""
+    tranche: str | None = None
+    """Tranche that must have been paid in full before anybody can adopt it."""
+    venture: str | None = None
+    """Cloud that must have `venture_mw` energised before anybody can adopt it."""
+    venture_mw: NonNegative = 0.0
+    """Scale at which the venture brings it to the market, MW energised."""
+    porting_usd_per_h100e: NonNegative = 0.0
+    """Cost of porting a lab's software, USD per H100-equivalent (chp-2)."""
+    ported: Share = 1.0
+    """Part of a lab's software that runs on it at the start, where the lab does not say; 0 to refuse it."""
+    porting_half_months: Positive = 12.0
+    """Months of running all its compute on the class after which a lab has ported half of what is left."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None
@@ -331,6 +375,8 @@ class Lab(Participant):
     """Fixed value of compute for the benchmark strategies; 0 to use the value curve (dem-9)."""
     porting_usd_per_h100e_hour: dict[str, Signed] = Field(default_factory=dict)
     """Extra cost of a cloud to this lab, USD per H100e-hour, by cloud."""
+    ported: dict[str, Share] = Field(default_factory=dict)
+    """Part of its software that runs on a class of chips at the start, by class; 0 to refuse the class."""
 
 
 class Cloud(Participant):
@@ -527,8 +573,14 @@ class PolicyGiven(Part):
     """Regions an export control applies to."""
     exempt_parents: tuple[str, ...] = ()
     """Ultimate parents it does not apply to."""
+    classes: tuple[str, ...] = ()
+    """Classes of chips an export control applies to; empty for all."""
+    chips: tuple[str, ...] = ()
+    """Generations an export control applies to; empty for all."""
     quota_h100e_per_year: NonNegative = 0.0
     """Chips that may still go to the destinations, H100e a year."""
+    quota_by_class_h100e_per_year: dict[str, NonNegative] = Field(default_factory=dict)
+    """Quota of a class of its own, H100e a year, by class; the other classes share the common one."""
     regions: tuple[str, ...] = ()
     """Regions a permitting policy speeds or slows."""
     grid_multiplier: Annotated[float, Field(gt=0, le=10)] = 1.0
@@ -583,6 +635,7 @@ class Scenario(Part):
     finance: Finance = Finance()
     regions: dict[str, Region]
     chips: dict[str, Chip]
+    classes: dict[str, ChipClass] = Field(default_factory=dict)
     labs: dict[str, Lab]
     clouds: dict[str, Cloud]
     landlords: dict[str, Landlord] = Field(default_factory=dict)

@@ -1,19 +1,22 @@
 """Making views: what each participant sees of the frozen state of the market."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from offtake.model.cents import cents
+from offtake.model.chips import price_usd, replacements, usable_classes
 from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
+from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, levelling
-from offtake.model.scenario import Cloud, Lab
+from offtake.model.scenario import GPU, Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.sites import expected_lead, fee_usd
 from offtake.model.sums import summed
@@ -252,6 +255,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
     expected = (wins[:, :, None] * uncovered[:, None, :]).sum(
         axis=0
     )  # no BLAS: same bits everywhere
+    needs = uncovered.mean(axis=1)
     total_uncovered = np.maximum(uncovered.sum(axis=0), 1.0)
     all_free = by_cloud.sum(axis=0)
     sites: dict[str, list[Site]] = {name: [] for name in setup.clouds}
@@ -285,7 +289,9 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             free_kw=free[pools],
             sites=tuple(sites[name]),
             costs=costs,
-            options=build_options(market, name, spend),
+            options=build_options(
+                market, name, spend, porting_on_average(market, wins[:, index] * needs)
+            ),
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
             own_free_h100e=by_cloud[index],
@@ -318,6 +324,8 @@ def site_cost(market: "Market", site: Site) -> SiteCost:
     index = market.books.pool_index[site.pool]
     per_mw = float(setup.theta[index])
     chip = setup.scenario.chips[site.pool.chip]
+    unfitted = 1 - market.books.chips_kw.get(site.name, 0) / site.capacity_kw
+    to_come = max(site.promised - market.time, 0.0)
     unpaid = site.landlord is None and site.stage in (Stage.LOI, Stage.LEASED)
     shell = setup.scenario.building.shell_usd_per_kw * 1000 / per_mw if unpaid else 0.0
     rent = site.rent_usd_per_kw_month * 1000 / per_mw / HOURS_PER_MONTH
@@ -325,10 +333,13 @@ def site_cost(market: "Market", site: Site) -> SiteCost:
         pool_index=index,
         h100e=site.capacity_kw * per_mw / 1000,
         ahead=min(max(math.ceil(site.promised - market.time), 0), AHEAD),
-        remaining_usd=chip.price_usd_per_h100e + shell,
+        remaining_usd=price_usd(market, site.pool.chip, to_come) * unfitted + shell,
         running_usd_per_hour=float(setup.running[index]) + rent,
         fee_usd=fee_usd(site, setup.scenario.building),
-        outdated=setup.newest_chip(max(site.promised, market.time))[1].released > chip.released,
+        unfitted=unfitted,
+        outdated=site.name not in market.books.chips_kw
+        and setup.newest_chip(max(site.promised, market.time), chip.class_)[1].released
+        > chip.released,
     )
 
 
@@ -345,14 +356,17 @@ def spendable_usd(
     return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
 
 
-def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOption, ...]:
-    """Return where a cloud could build now, the most wanted region first."""
-    setup, scenario = market.setup, market.setup.scenario
-    data = scenario.clouds[name]
-    options = []
+def build_options(
+    market: "Market", name: str, spend: float, porting: Mapping[str, float]
+) -> tuple[BuildOption, ...]:
+    """Return where a cloud could build now and with what: the most wanted region first, and GPUs in it.
+
+    `porting` is what a class costs the labs that the cloud hopes to win, on average.
+    """
+    scenario = market.setup.scenario
+    options: list[BuildOption] = []
+    places = 0
     for region_name in build_regions(scenario, name):
-        if objection_to_build(market, name, region_name) is not None:
-            continue
         region = scenario.regions[region_name]
         head = scenario.building.head_start
         lead = expected_lead(
@@ -360,35 +374,77 @@ def build_options(market: "Market", name: str, spend: float) -> tuple[BuildOptio
             region.grid_mean_months * head * grid_multiplier(market, region_name),
             region.clock_shape,
         )
-        chip_name, chip = setup.newest_chip(market.time + lead)
-        landlord = landlord_with_shells(market, region_name)
-        shell = 0.0 if landlord else scenario.building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
-        per_kw = (chip.price_usd_per_h100e + shell) * chip.h100e_per_mw / 1000
-        room = max(int(spend / (per_kw * (1 - data.debt_share))), 0)
-        if landlord:
-            room = min(room, market.books.shells_kw[landlord])
-        quota = room_under_quotas_h100e(market, name, region_name, lead)
-        room = int(min(room, quota * 1000 / chip.h100e_per_mw))
-        pool = Pool(cloud=name, region=region_name, chip=chip_name)
-        options.append(
-            BuildOption(
-                pool=pool,
-                pool_index=market.books.pool_index[pool],
-                h100e_per_mw=chip.h100e_per_mw,
-                lead_months=lead,
-                chips_usd_per_h100e=chip.price_usd_per_h100e,
-                shell_usd_per_h100e=shell,
-                running_usd_per_h100e_hour=setup.running_cost(region, chip),
-                landlord=landlord,
-                rent_usd_per_kw_month=scenario.landlords[landlord].rent_usd_per_kw_month
-                if landlord
-                else 0.0,
-                room_kw=room,
-            )
-        )
-        if len(options) == LOOK_FOR_LAND:
+        pools = [
+            permitted_pool(market, name, region_name, class_, lead)
+            for class_ in usable_classes(market, name, market.time + lead)
+        ]
+        found = [_option(market, pool, lead, spend, porting) for pool in pools if pool is not None]
+        options += found
+        places += bool(found)
+        if places == LOOK_FOR_LAND:
             break
     return tuple(options)
+
+
+def permitted_pool(
+    market: "Market", cloud: str, region: str, class_: str, lead: float
+) -> Pool | None:
+    """Return the pool of the newest generation of a class that may go to a region, if any may."""
+    setup = market.setup
+    released = setup.generations[class_].released(market.time + lead)
+    if class_ == GPU and not released:
+        released = (setup.newest_chip(market.time + lead),)
+    for name, _ in reversed(released):
+        pool = Pool(cloud=cloud, region=region, chip=name)
+        if objection_to_build(market, pool) is None:
+            return pool
+    return None
+
+
+def _option(
+    market: "Market", pool: Pool, lead: float, spend: float, porting: Mapping[str, float]
+) -> BuildOption:
+    setup, scenario = market.setup, market.setup.scenario
+    chip = scenario.chips[pool.chip]
+    price = price_usd(market, pool.chip, lead)
+    landlord = landlord_with_shells(market, pool.region)
+    shell = 0.0 if landlord else scenario.building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
+    per_kw = (price + shell) * chip.h100e_per_mw / 1000
+    room = max(int(spend / (per_kw * (1 - scenario.clouds[pool.cloud].debt_share))), 0)
+    if landlord:
+        room = min(room, market.books.shells_kw[landlord])
+    quota = room_under_quotas_h100e(market, pool, lead)
+    room = int(min(room, quota * 1000 / chip.h100e_per_mw))
+    return BuildOption(
+        pool=pool,
+        pool_index=market.books.pool_index[pool],
+        h100e_per_mw=chip.h100e_per_mw,
+        lead_months=lead,
+        chips_usd_per_h100e=price,
+        shell_usd_per_h100e=shell,
+        running_usd_per_h100e_hour=setup.running_cost(scenario.regions[pool.region], chip),
+        landlord=landlord,
+        rent_usd_per_kw_month=scenario.landlords[landlord].rent_usd_per_kw_month
+        if landlord
+        else 0.0,
+        room_kw=room,
+        replacements=replacements(market, pool.chip, lead, price),
+        class_=chip.class_,
+        porting_usd_per_h100e_hour=porting[chip.class_],
+    )
+
+
+def porting_on_average(market: "Market", needs: np.ndarray) -> dict[str, float]:
+    """Return by class what it costs the labs a cloud hopes to win, by need, USD per H100e-hour (chp-2).
+
+    A lab that refuses a class does not count.
+    """
+    classes = [*market.setup.classes]
+    if len(classes) == 1:
+        return {GPU: 0.0}
+    weights = np.where(ported(market) > 0, needs[:, None], 0.0)
+    lost = (weights * porting_usd_per_hour(market)).sum(axis=0) / np.maximum(weights.sum(axis=0), 1)
+    return dict(zip(classes, lost.tolist(), strict=True))
 
 
 def landlord_with_shells(market: "Market", region: str) -> str | None:

@@ -17,6 +17,7 @@ from offtake.model.events import Served
 from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
 from offtake.model.sums import summed
+from offtake.model.porting import learn_to_port
 from offtake.model.training import training_need_h100e
 from offtake.model.worth import hours_asked, training_efficiency, training_values
 
@@ -60,6 +61,7 @@ def serve(market: "Market") -> None:
             cause="demand",
         )
     )
+    learn_to_port(market)
 
 
 def _delivered_h100e(market: "Market") -> np.ndarray:

@@ -1,6 +1,7 @@
 """Constants of one market, taken from its scenario once: places, pools, costs, paths of chance."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from offtake.model.clauses import DistributionExclusivity
 from offtake.model.contracts import Pool
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
 from offtake.model.pricing import betas
-from offtake.model.scenario import Chip, Region, Scenario
+from offtake.model.scenario import GPU, Chip, ChipClass, Region, Scenario
 from offtake.model.view import Rules
 
 ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
@@ -20,6 +21,19 @@ LEAST_RATE = 1e-3
 """Rate and payout, a year, below which option triggers are not defined."""
 LONGEST_ROOM = 61
 """Months that profiles reach at least beyond the horizon and beyond the longest term."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generations:
+    """Generations of one class of chips, oldest first."""
+
+    months: tuple[float, ...]
+    """Month in which each is released."""
+    chips: tuple[tuple[str, Chip], ...]
+
+    def released(self, month: float) -> tuple[tuple[str, Chip], ...]:
+        """Return what can be fitted in a month, oldest first."""
+        return self.chips[: bisect_right(self.months, month)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +64,12 @@ class Setup:
     """By cloud, V/I at which a merchant project starts and V/X at which it is given up (D1, D2)."""
     priority: np.ndarray
     """Lab with first call on each pool, -1 for none."""
-    chips: tuple[tuple[str, Chip, float], ...]
-    """Generations with the month of release, oldest first."""
+    classes: Mapping[str, ChipClass]
+    """Classes of chips: GPUs first, then the custom ones by name."""
+    generations: Mapping[str, Generations]
+    """Generations by class of chips."""
+    pool_class: np.ndarray
+    """Class of chips of each pool, by its place among the classes."""
     horizon: int
     rules: Rules
     hours_per_user: np.ndarray
@@ -73,10 +91,10 @@ class Setup:
         """Return the entries of a table by participant, in order of place."""
         return sorted(table.items(), key=lambda item: self.place[item[0]])
 
-    def newest_chip(self, month: float) -> tuple[str, Chip]:
-        """Return the newest generation that can be fitted in a month."""
-        released = [c for c in self.chips if c[2] <= month] or [self.chips[0]]
-        return released[-1][0], released[-1][1]
+    def newest_chip(self, month: float, class_: str = GPU) -> tuple[str, Chip]:
+        """Return the newest generation of a class that can be fitted in a month, or the first to come."""
+        path = self.generations[class_]
+        return path.chips[max(bisect_right(path.months, month) - 1, 0)]
 
     def running_cost(self, region: Region, chip: Chip) -> float:
         """Return avoidable cost, USD per H100e-hour: power at the meter and operation (cst-1)."""
@@ -100,12 +118,8 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
     place = {n: i for i, n in enumerate(sorted(ranks, key=ranks.__getitem__))}
     labs = tuple(sorted(scenario.labs, key=place.__getitem__))
     clouds = tuple(sorted(scenario.clouds, key=place.__getitem__))
-    chips = tuple(
-        sorted(
-            ((n, c, month_of(scenario.start, c.released)) for n, c in scenario.chips.items()),
-            key=lambda item: (item[2], item[0]),
-        )
-    )
+    classes = classes_of(scenario)
+    class_at = {name: i for i, name in enumerate(classes)}
     pools = tuple(sorted(_pools(scenario), key=lambda p: (place[p.cloud], p.region, p.chip)))
     regions, generations = scenario.regions, scenario.chips
     operations = scenario.building.operations_share_per_year
@@ -133,7 +147,9 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         cloud_pools=tuple(_pools_of(pools, cloud) for cloud in clouds),
         triggers=tuple(_triggers(scenario, cloud) for cloud in clouds),
         priority=np.array([lab_at.get(scenario.clouds[p.cloud].priority or "", -1) for p in pools]),
-        chips=chips,
+        classes=classes,
+        generations={name: _generations(scenario, name) for name in classes},
+        pool_class=np.array([class_at[generations[p.chip].class_] for p in pools]),
         horizon=scenario.months
         + max(*scenario.negotiation.terms_months, LONGEST_ROOM)
         + LONGEST_ROOM,
@@ -155,6 +171,24 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
     )
 
 
+def classes_of(scenario: Scenario) -> dict[str, ChipClass]:
+    """Return the classes of chips: GPUs first, then the custom ones by name."""
+    custom = sorted(scenario.classes.keys() - {GPU})
+    return {GPU: scenario.classes.get(GPU, ChipClass())} | {n: scenario.classes[n] for n in custom}
+
+
+def _generations(scenario: Scenario, class_: str) -> Generations:
+    dated = sorted(
+        (month_of(scenario.start, chip.released), name)
+        for name, chip in scenario.chips.items()
+        if chip.class_ == class_
+    )
+    return Generations(
+        months=tuple(month for month, _ in dated),
+        chips=tuple((name, scenario.chips[name]) for _, name in dated),
+    )
+
+
 def build_regions(scenario: Scenario, cloud: str) -> tuple[str, ...]:
     """Return where a cloud builds, most wanted first: as given, or where it stands already."""
     given = scenario.clouds[cloud].regions
@@ -165,14 +199,15 @@ def build_regions(scenario: Scenario, cloud: str) -> tuple[str, ...]:
 
 
 def _pools(scenario: Scenario) -> set[Pool]:
+    stood = {(site.cloud, site.region) for site in scenario.sites.values()}
+    places = {(c, r) for c in scenario.clouds for r in build_regions(scenario, c)} | stood
+    custom = classes_of(scenario)
     pools = {
-        Pool(cloud=c, region=r, chip=chip)
-        for c in scenario.clouds
-        for r in build_regions(scenario, c)
-        for chip in scenario.chips
+        Pool(cloud=cloud, region=region, chip=name)
+        for cloud, region in places
+        for name, chip in scenario.chips.items()
+        if custom[chip.class_].owner in (None, cloud)
     }
-    for site in scenario.sites.values():
-        pools |= {Pool(cloud=site.cloud, region=site.region, chip=chip) for chip in scenario.chips}
     return pools | {
         Pool(cloud=c.cloud, region=c.region, chip=c.chip) for c in scenario.contracts.values()
     }
@@ -191,6 +226,9 @@ def _triggers(scenario: Scenario, cloud: str) -> tuple[float, float]:
 
 
 def _rules(scenario: Scenario) -> Rules:
+    decline = -math.log(1 - scenario.beliefs.price_decline_per_year) / 12
+    life = scenario.building.server_life_months
+    lives = max(scenario.negotiation.terms_months) // life + 1
     return Rules(
         beliefs=scenario.beliefs,
         procurement=scenario.procurement,
@@ -199,7 +237,8 @@ def _rules(scenario: Scenario) -> Rules:
         finance=scenario.finance,
         terms=np.array(scenario.negotiation.terms_months, dtype=float),
         floors=np.array(scenario.negotiation.take_or_pay),
-        decline_per_month=-math.log(1 - scenario.beliefs.price_decline_per_year) / 12,
+        decline_per_month=decline,
+        replacements=tuple(math.exp(-decline * k * life) for k in range(lives)),
     )
 
 

@@ -4,6 +4,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from offtake.model.adopting import adopt
+from offtake.model.allotting import allot
 from offtake.model.building import open_sites, start_building
 from offtake.model.cents import cents
 from offtake.model.chance import order
@@ -36,6 +38,7 @@ def plan_supply(market: "Market") -> None:
     """Clouds open, turn to lease, build, equip and cancel sites; landlords bring new shells."""
     _offer_shells(market)
     _renew_promises(market)
+    adopt(market)
     views = cloud_views(market)
     plans = [
         (name, plan)
@@ -46,6 +49,7 @@ def plan_supply(market: "Market") -> None:
     ranks = {n: order(setup.seed, "plan", setup.drawn_as[n], market.month) for n in views}
     for name, plan in sorted(plans, key=lambda item: ranks[item[0]]):
         _carry_out(market, name, plan)
+    allot(market, [plan for _, plan in plans if isinstance(plan, Equip)])
     market.views = views if not plans else {}
 
 
@@ -103,8 +107,11 @@ def _equip(market: "Market", plan: Equip, cause: str) -> None:
 
 
 def _refit(market: "Market", site: Site, cause: str) -> None:
-    """Plan a site anew for the newest chips of the day it is promised."""
-    chip, _ = market.setup.newest_chip(max(site.promised, market.time))
+    """Plan a site anew for the newest chips of its class on the day it is promised."""
+    if site.name in market.books.chips_kw:
+        return  # a part of its chips has come
+    class_ = market.setup.scenario.chips[site.pool.chip].class_
+    chip, _ = market.setup.newest_chip(max(site.promised, market.time), class_)
     pool = replace(site.pool, chip=chip)
     market.apply(Advanced(site=replace(site, pool=pool), cause=cause))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from offtake.model.contracts import Pool, Site
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.scenario import Beliefs, Building, Finance, Negotiation, Procurement
+from offtake.model.scenario import GPU, Beliefs, Building, Finance, Negotiation, Procurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Rules:
     """Take-or-pay floors on the menu."""
     decline_per_month: float
     """Believed decline of the price of compute, log points a month."""
+    replacements: tuple[float, ...]
+    """Believed price of chips after each life of those before, relative to the first, where it is dated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,12 @@ class BuildOption:
     rent_usd_per_kw_month: float
     room_kw: int
     """What money, shells and rules allow now."""
+    replacements: tuple[float, ...]
+    """Believed price of chips after each life of those before, relative to the first (chp-1)."""
+    class_: str = GPU
+    """Class of its chips."""
+    porting_usd_per_h100e_hour: float = 0.0
+    """What the labs it hopes to win would lose by porting to the class, on average (chp-2)."""
 
     @property
     def rent_usd_per_h100e_hour(self) -> float:
@@ -153,6 +161,8 @@ class SiteCost:
     """Fee for giving it up."""
     outdated: bool
     """Whether a newer generation of chips can be had on the day it is powered."""
+    unfitted: float = 1.0
+    """Share of its chips that are still to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +210,36 @@ class CloudView:
     """Its uncommitted capacity by months ahead, H100e."""
     exits: tuple[Exit, ...] = ()
     """Contracts in force that it may leave, and has given no notice of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassChoice:
+    """What adopting a custom class of chips now would bring a cloud (chp-2)."""
+
+    chip_class: str
+    saving_usd_per_h100e_hour: float
+    """Full cost with GPUs less full cost with the class and porting, on the day it is ready."""
+    volume_h100e: float
+    """Need it expects to win then from labs that can use the class."""
+    nre_usd: float
+    development_months: int
+    worth_months: float
+    """Present value now of 1 a month over the life of chips, from the day the class is ready."""
+    trigger: float
+    """beta1 / (beta1 - 1) (row D1)."""
+    breakeven_h100e: float
+    """Volume from which adopting pays now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionView:
+    """What a cloud sees when it can adopt a class of chips."""
+
+    name: str
+    time: float
+    rules: Rules
+    cash_usd: float
+    choices: tuple[ClassChoice, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Clouds' strategies: what they ask for capacity, and what they build."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -175,7 +176,18 @@ def test_a_powered_site_is_not_given_up_but_waits_without_chips():
 
 def test_a_powered_site_is_fitted_when_it_pays():
     seen = with_site(site(Stage.POWERED), demand=1e9, price=9.0)
-    assert list(RealOptions()(seen)) == [Equip(site="site")]
+    (plan,) = RealOptions()(seen)
+    assert isinstance(plan, Equip)
+    assert (plan.site, plan.wanted) == ("site", True)
+    assert seen.costs["site"].remaining_usd < plan.limit_usd_per_h100e < math.inf
+
+
+def test_a_site_that_a_contract_needs_pays_for_its_chips_whatever_the_market_says():
+    seen = with_site(site(Stage.POWERED), demand=0.0, price=0.01)
+    seen = replace(seen, free_kw=np.zeros_like(seen.free_kw))
+    (plan,) = RealOptions()(seen)
+    assert isinstance(plan, Equip)
+    assert plan.limit_usd_per_h100e == pytest.approx(seen.costs["site"].remaining_usd)
 
 
 def test_expected_demand_opens_letters_of_intent_within_a_sites_size():

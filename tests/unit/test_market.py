@@ -158,8 +158,8 @@ def test_every_participant_has_a_row_every_month():
     market = Market(DUOPOLY, rng=1)
     market.run_until(5)
     table = market.frames()["trajectories"]
-    width = {(): 1, ("lab",): 2, ("cloud",): 2, ("lab", "cloud"): 4}
+    many = {"lab": 2, "cloud": 2, "class": 1}
     for item in TABLE:
         rows = table.filter(table["observable"] == item.name)
-        assert len(rows) == 5 * width[item.index]
+        assert len(rows) == 5 * math.prod(many[name] for name in item.index)
         assert set(rows["unit"]) == {item.unit}

@@ -5,7 +5,7 @@ import pytest
 
 from offtake.model.contracts import Stage
 from offtake.model.market import Market
-from offtake.model.policies import ExportControl, Permitting, Signal, policy
+from offtake.model.policies import ExportControl, Permitting, Shipment, Signal, policy
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import PolicyGiven
 
@@ -16,29 +16,52 @@ CONTROL = ExportControl(
 PERMITTING = Permitting(name="fast", regions=("south",), multiplier=0.5)
 
 
+def shipment(
+    destination: str = "south", parent: str = "Other", chip: str = "new", chip_class: str = "gpu"
+) -> Shipment:
+    """Return chips on their way to a site."""
+    return Shipment(destination=destination, parent=parent, chip=chip, chip_class=chip_class)
+
+
 @pytest.mark.parametrize(
     ("destination", "parent", "forbidden"),
     [("south", "Other", True), ("south", "Ally", False), ("north", "Other", False)],
 )
 def test_an_export_control_forbids_by_destination_and_parent(destination, parent, forbidden):
-    found = CONTROL.objection(destination=destination, parent=parent, h100e=1.0)
+    found = CONTROL.objection(shipment(destination, parent), 1.0)
     assert (found is not None) is forbidden
 
 
 def test_a_quota_is_met_to_its_brim():
     quota = replace(CONTROL, quota_h100e_per_year=100.0)
-    assert quota.objection(destination="south", parent="Other", h100e=100.0) is None
-    assert quota.objection(destination="south", parent="Other", h100e=100.1) is not None
+    assert quota.objection(shipment(), 100.0) is None
+    assert quota.objection(shipment(), 100.1) is not None
+
+
+def test_a_control_may_cover_some_classes_or_some_generations_only():
+    gpus = replace(CONTROL, classes=("gpu",))
+    assert gpus.objection(shipment(), 1.0) is not None
+    assert gpus.objection(shipment(chip_class="own"), 1.0) is None
+    newest = replace(CONTROL, chips=("new",))
+    assert newest.objection(shipment(), 1.0) is not None
+    assert newest.objection(shipment(chip="old"), 1.0) is None
+
+
+def test_a_class_may_have_a_quota_of_its_own():
+    own = replace(CONTROL, quota_h100e_per_year=10.0, quotas_h100e_per_year={"own": 100.0})
+    assert (own.quota_of("own"), own.quota_of("gpu")) == ("own", "")
+    assert own.objection(shipment(chip_class="own"), 100.0) is None
+    assert own.objection(shipment(), 10.1) is not None
 
 
 def test_permitting_moves_the_grid_clock_of_its_regions():
     assert (PERMITTING.grid_multiplier("south"), PERMITTING.grid_multiplier("north")) == (0.5, 1.0)
-    assert PERMITTING.objection(destination="south", parent="Other", h100e=1.0) is None
+    assert PERMITTING.objection(shipment(), 1.0) is None
 
 
 def test_a_signal_has_no_instrument():
     signal = Signal(name="words")
-    assert signal.objection(destination="south", parent="Other", h100e=1.0) is None
+    assert signal.objection(shipment(), 1.0) is None
     assert signal.grid_multiplier("south") == 1.0
 
 

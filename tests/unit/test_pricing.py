@@ -90,7 +90,7 @@ def test_a_vintage_that_does_not_pay_its_running_cost_is_worth_nothing():
 
 def test_chips_are_replaced_at_the_end_of_their_life():
     terms = np.array([12.0, 24.0, 36.0])
-    assert pricing.refreshed(100.0, 0.0, 0.0, terms, 24).tolist() == [100.0, 100.0, 200.0]
+    assert pricing.refreshed([100.0, 80.0], 0.0, terms, 24).tolist() == [100.0, 100.0, 180.0]
 
 
 def test_nothing_is_kept_back_without_another_buyer():
