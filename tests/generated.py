@@ -13,6 +13,7 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import (
     Agreement,
     Chip,
+    ChipClass,
     Cloud,
     ContractGiven,
     DatedEvent,
@@ -35,6 +36,7 @@ START = dt.date(2025, 1, 1)
 TABLES = (
     "regions",
     "chips",
+    "classes",
     "labs",
     "clouds",
     "landlords",
@@ -54,6 +56,16 @@ USER_PRICE_USD = 2.5
 INFERENCE_SHARE = 0.4
 IDLE: dict[str, Any] = {"training_revenue_share": 0.02, "training_funding_share": 0.0}
 """A lab that hardly trains: without a return to quality it leaves compute idle that it pays for."""
+
+
+OWN_SILICON = Chip.model_validate(
+    {
+        "released": dt.date(2023, 1, 1),
+        "h100e_per_mw": 1_500.0,
+        "price_usd_per_h100e": 12_000.0,
+        "class": "own",
+    }
+)
 
 
 def day(months: int, of_month: int = 1) -> dt.date:
@@ -102,6 +114,7 @@ def scenarios(
         sellers[cloud] = draw(_seller(stands_mw - sold_mw, labs, buyers))
     buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20), least_cash_usd)) for lab in labs}
     users = sum(lab.users_million for lab in buyers_.values())
+    classes = draw(_classes(clouds))
     return Scenario(
         format=1,
         name="generated",
@@ -127,7 +140,9 @@ def scenarios(
                 h100e_per_mw=1_600.0,
                 price_usd_per_h100e=18_000.0,
             ),
+            **({"own": OWN_SILICON} if "own" in classes else {}),
         },
+        classes=classes,
         labs=buyers_,
         clouds=sellers,
         landlords={
@@ -324,6 +339,33 @@ def _tranches(draw: st.DrawFn, labs: list[str]) -> dict[str, TrancheGiven]:
 
 
 @st.composite
+def _classes(draw: st.DrawFn, clouds: list[str]) -> dict[str, ChipClass]:
+    """Draw how GPUs are priced and allotted, and a custom class that pays at once or never."""
+    classes = {}
+    if draw(st.booleans()):
+        classes["gpu"] = ChipClass(
+            learning_rate=draw(st.sampled_from([0.0, 0.2])),
+            world_h100e_per_month=1e5,
+            allotment_h100e_per_month=draw(st.sampled_from([None, 0.0, 1e4, 1e6])),
+        )
+    if draw(st.booleans()):
+        venture = draw(st.sampled_from([None, clouds[-1]]))
+        classes["own"] = ChipClass(
+            learning_rate=0.1,
+            allotment_h100e_per_month=draw(st.sampled_from([None, 5e3])),
+            owner=draw(st.sampled_from([None, clouds[0]])),
+            nre_usd=draw(st.sampled_from([0.0, 1e7, 1e13])),
+            development_months=draw(st.integers(0, 4)),
+            venture=venture,
+            venture_mw=draw(st.sampled_from([50.0, 400.0])) if venture else 0.0,
+            porting_usd_per_h100e=draw(st.sampled_from([0.0, 2_000.0])),
+            ported=draw(st.sampled_from([0.0, 0.2, 1.0])),
+            porting_half_months=3.0,
+        )
+    return classes
+
+
+@st.composite
 def _policies(draw: st.DrawFn, regions: list[str], clouds: list[str]) -> dict[str, PolicyGiven]:
     policies = {}
     if draw(st.booleans()):
@@ -342,6 +384,7 @@ def _policies(draw: st.DrawFn, regions: list[str], clouds: list[str]) -> dict[st
             effective=day(draw(st.integers(0, 6))),
             destinations=(regions[-1],),
             exempt_parents=(clouds[0],),
+            chips=draw(st.sampled_from([(), ("new",)])),
         )
     return policies
 

@@ -297,7 +297,7 @@ class RealOptions:
             wanted = not uncommitted or value >= avoidable
             if wanted != site.equipped or (wanted and site.stage is Stage.POWERED):
                 least = 0.0 if uncommitted else cost.remaining_usd
-                limit = max(value, least) / cost.unfitted if wanted else math.inf
+                limit = max(value, least) / cost.unfitted if wanted else None
                 yield Equip(site=site.name, wanted=wanted, limit_usd_per_h100e=limit)
 
     def _gives_up(

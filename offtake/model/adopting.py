@@ -67,9 +67,11 @@ def energised_mw(market: "Market", cloud: str) -> float:
 
 def _adopt(market: "Market", cloud: str, plan: Adopt) -> None:
     """Pay for the engineering of a class, once; from then on it is in development, for good."""
+    if not can_adopt(market, cloud, plan.chip_class):
+        return
     given = market.setup.classes[plan.chip_class]
     cost = cents(given.nre_usd)
-    if not can_adopt(market, cloud, plan.chip_class) or market.books.deposits[cloud] < cost:
+    if market.books.deposits[cloud] < cost:
         return
     cause = f"proposal:Adopt by {cloud}"
     if cost > 0:

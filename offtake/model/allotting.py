@@ -108,9 +108,10 @@ def _allot(market: "Market", class_: str, plans: Sequence[Equip]) -> None:
 
 
 def _order(market: "Market", plan: Equip, site: Site) -> Order:
-    limit = plan.limit_usd_per_h100e / list_price_usd(market, site.pool.chip)
+    listed = list_price_usd(market, site.pool.chip)
+    most = listed if plan.limit_usd_per_h100e is None else plan.limit_usd_per_h100e
     return Order(
-        limit=min(limit, HIGHEST_MARKUP),
+        limit=min(most / listed, HIGHEST_MARKUP),
         capacity_kw=site.capacity_kw - market.books.chips_kw.get(site.name, 0),
         h100e_per_kw=market.setup.scenario.chips[site.pool.chip].h100e_per_mw / 1000,
     )

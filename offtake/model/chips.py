@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
+def count_shipments(market: "Market") -> None:
+    """Set the volumes that the month's prices follow: what is bought in a month moves later ones only.
+
+    Otherwise whoever is fitted first in a month would make chips cheaper for the others.
+    """
+    for class_, given in market.setup.classes.items():
+        if given.learning_rate > 0:
+            market.bought_h100e[class_] = bought_h100e(market, class_)
+
+
 def bought_h100e(market: "Market", class_: str) -> float:
     """Return what the clouds of the scenario have bought of a class in the run, H100e."""
     shipped = market.books.shipped_kw
@@ -31,7 +41,7 @@ def volume_h100e(market: "Market", class_: str, ahead: float = 0.0) -> float:
         given.world_h100e_per_month, given.world_growth_per_month, max(now + ahead, 0.0)
     )
     pace = ahead / now if now > 0 else 0.0
-    return given.shipped_h100e + world + bought_h100e(market, class_) * (1 + pace)
+    return given.shipped_h100e + world + market.bought_h100e.get(class_, 0.0) * (1 + pace)
 
 
 def experience(market: "Market", class_: str, ahead: float = 0.0) -> float:

@@ -109,6 +109,7 @@ class Market(mesa.Model):
         self.awards_h100e = np.zeros((labs, clouds))
         self.delivered_h100e = np.zeros(0)
         self.delivered_kw = np.zeros(clouds)
+        self.bought_h100e: dict[str, float] = {}
         self.delivered_by_class = np.zeros((labs, len(self.setup.classes)))
         self.used_h100e = np.zeros(0)
         self.posted_from = 0

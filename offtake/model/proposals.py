@@ -1,6 +1,5 @@
 """What participants may say, and the eight ports behind which their behaviour sits."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,8 +89,9 @@ class Equip:
 
     site: str
     wanted: bool = True
-    limit_usd_per_h100e: float = math.inf
-    """The most it would pay for chips that are rationed, USD per H100e (chp-1)."""
+    limit_usd_per_h100e: float | None = None
+    """The most it would pay for chips that are rationed, USD per H100e; their price on the curve if it
+    names none (chp-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

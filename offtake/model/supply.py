@@ -9,6 +9,7 @@ from offtake.model.allotting import allot
 from offtake.model.building import open_sites, start_building
 from offtake.model.cents import cents
 from offtake.model.chance import order
+from offtake.model.chips import count_shipments
 from offtake.model.contracting import give_notice
 from offtake.model.contracts import OPEN, Site, Stage
 from offtake.model.events import Advanced, Cancelled, Posting, ShellsOffered
@@ -38,6 +39,7 @@ def plan_supply(market: "Market") -> None:
     """Clouds open, turn to lease, build, equip and cancel sites; landlords bring new shells."""
     _offer_shells(market)
     _renew_promises(market)
+    count_shipments(market)
     adopt(market)
     views = cloud_views(market)
     plans = [

@@ -179,6 +179,7 @@ def test_a_powered_site_is_fitted_when_it_pays():
     (plan,) = RealOptions()(seen)
     assert isinstance(plan, Equip)
     assert (plan.site, plan.wanted) == ("site", True)
+    assert plan.limit_usd_per_h100e is not None
     assert seen.costs["site"].remaining_usd < plan.limit_usd_per_h100e < math.inf
 
 
