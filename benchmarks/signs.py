@@ -53,6 +53,11 @@ DEARER = 0.04
 """Points added to every cloud's cost of capital."""
 ENOUGH = 0.9
 """Share of pairs in which a measure must have a value: a claim about nothing does not hold."""
+ARM_PUSH = "arm-push"
+VENTURE_FORMS = "tranches.stargate-softbank-1.probability=1.0"
+"""Brings the custom class to the market under every seed."""
+CHEAP_PORTING, DEAR_PORTING = 150, 600
+"""Cost of porting to the custom class at half and at twice its value, USD per H100e."""
 NOTHING = "zero"
 """What a measure is held against that is a difference already."""
 HEAD = 'format = 1\nname = "{name}"\nextends = "{base}"\nquestion = "Does the sign hold?"\n'
@@ -189,6 +194,11 @@ def cancelled_mw(market: Market, since: int = CRASH) -> float:
     return sum(m.cancelled_mw for m in stage_months(market) if since <= m.month < since + YEAR)
 
 
+def custom_share(market: Market) -> float:
+    """Return the mean share of custom chips in delivered compute from 2028 on."""
+    return series(market, "share_chip_class")[LATE:, 1:].sum(axis=1).mean()
+
+
 def letters_among_cancelled_early(market: Market) -> float:
     """Return the same for the crash that comes while letters of intent are open."""
     return letters_among_cancelled(market, EARLY_CRASH)
@@ -227,6 +237,7 @@ MEASURES: dict[str, Callable[[Market], float]] = {
         cancelled_mw,
         letters_among_cancelled_early,
         cancelled_early_mw,
+        custom_share,
     )
 }
 
@@ -275,7 +286,15 @@ def variants(base: Scenario) -> dict[str, Variant]:
             ]
         ),
         "tight-quota": Variant(text=tight_quota(base)),
+        "cheap-porting": with_porting(CHEAP_PORTING),
+        "dear-porting": with_porting(DEAR_PORTING),
     }
+
+
+def with_porting(usd_per_h100e: float) -> Variant:
+    """Return the custom class on the market for sure, at a cost of porting."""
+    change = f"classes.arm.porting_usd_per_h100e={usd_per_h100e}"
+    return Variant(scenario=ARM_PUSH, changes=[VENTURE_FORMS, change])
 
 
 def crash(day: str) -> str:
@@ -328,6 +347,7 @@ SIGNS = (
     sign("faster permits", "price_late", -1, "fast-permits"),
     sign("faster permits", "early_mw", +1, "fast-permits"),
     sign("tighter quota", "domestic_share", +1, "tight-quota"),
+    sign("larger porting cost", "custom_share", -1, "dear-porting", against="cheap-porting"),
     sign("shorter runway", "price_paid", +1, "short-runway"),
     sign("shorter runway", "price_over_index", +1, "short-runway", beside=True),
     sign("visible pipeline", "price_volatility", -1, "sighted", against="blind"),

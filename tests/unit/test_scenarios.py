@@ -15,7 +15,7 @@ HOURS_PER_YEAR = 8766
 HOURS_PER_MONTH = HOURS_PER_YEAR / 12
 CUTOFF = dt.date(2025, 6, 30)
 SYNTHETIC = "duopoly"
-ALL = ("stargate-2025", "duopoly", "exclusivity-kept", "no-softbank")
+ALL = ("stargate-2025", "duopoly", "exclusivity-kept", "no-softbank", "arm-push")
 OVERRIDDEN = {("demand", "adopters_million"), ("demand", "imitation_per_year")}
 RULES = {
     "demand": Demand,
