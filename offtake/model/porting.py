@@ -10,6 +10,7 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
 from offtake.model.scenario import GPU
 from offtake.model.setup import Setup
+from offtake.model.sums import summed
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -63,8 +64,7 @@ def delivered_by_class(market: "Market") -> np.ndarray:
     c = books.contracts
     cell = c.lab[:n] * classes + setup.pool_class[c.pool[:n]]
     shape = (len(setup.labs), classes)
-    found = np.bincount(cell, weights=market.delivered_h100e, minlength=shape[0] * shape[1])
-    found = found.reshape(shape)
+    found = summed(cell, market.delivered_h100e, shape[0] * shape[1]).reshape(shape)
     for region in sorted(books.spot):
         for lab, pool, h100e in books.spot[region].purchases:
             found[books.lab_index[lab], setup.pool_class[pool]] += h100e

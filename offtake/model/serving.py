@@ -16,8 +16,8 @@ from offtake.model.demand import (
 from offtake.model.events import Served
 from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
-from offtake.model.sums import summed
 from offtake.model.porting import learn_to_port
+from offtake.model.sums import summed
 from offtake.model.training import training_need_h100e
 from offtake.model.worth import hours_asked, training_efficiency, training_values
 

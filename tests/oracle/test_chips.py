@@ -179,7 +179,7 @@ def test_porting_is_set_against_the_saving_by_how_far_the_lab_has_ported():
     rate = (1 + RATE) ** (1 / 12) - 1
     saving = CHEAPER_USD * recovery(rate, LIFE) / HOURS_PER_MONTH / BUSY
     porting = 0.6 * saving * 36 * HOURS_PER_MONTH  # of what is saved, where all is ported
-    costs = {"porting_usd_per_h100e": porting, "porting_half_months": 1e9}
+    costs: dict[str, Any] = {"porting_usd_per_h100e": porting, "porting_half_months": 1e9}
     whole = custom(breakeven_nre_usd(), **costs)
     half = custom(breakeven_nre_usd(), ported=0.5, **costs)
     assert trajectory(whole, "breakeven_h100e", "Cloud", "arm")[0] == pytest.approx(2.5 * VOLUME)

@@ -198,3 +198,77 @@ def test_two_participants_with_the_same_draws_are_refused(folder):
     (problem,) = problems_of(folder, extra=extra)
     assert (problem.code, problem.path) == ("E021", "lenders.Bank")
     assert "has the draws of `labs.Aster`" in problem.message
+
+
+# Classes of chips
+
+OWN = '[classes.own]\nnre_usd = 1e9\nsource = "filing"\n'
+OWN_CHIP = (
+    '[chips.own-1]\nclass = "own"\nreleased = 2024-01-01\nh100e_per_mw = 900\n'
+    'price_usd_per_h100e = 9_000\nsource = "filing"\n'
+)
+RULE = (
+    '[policies.rule]\ngovernment = "US"\ninstrument = "export-control"\neffective = 2025-05-01\n'
+    'destinations = ["Texas"]\nsource = "filing"\n'
+)
+WRONG_CLASSES = {
+    "unknown class": (OWN_CHIP.replace('"own"', '"gpuu"'), "chips.own-1.class", "'gpu'?"),
+    "class without chips": (OWN, "classes.own", "no generation of chips"),
+    "unknown owner": (OWN_CHIP + OWN + 'owner = "Nimbuss"\n', "classes.own.owner", "'Nimbus'?"),
+    "unknown tranche": (OWN_CHIP + OWN + 'tranche = "seed-9"\n', "classes.own.tranche", "seed-1"),
+    "venture without a scale": (
+        OWN_CHIP + OWN + 'venture = "Cumulus"\n', "classes.own.venture", "venture_mw",
+    ),
+    "scale of nobody": (OWN_CHIP + OWN + "venture_mw = 9\n", "classes.own.venture_mw", "of nobody"),
+    "GPUs with engineering": (
+        '[classes.gpu]\nnre_usd = 1e9\nsource = "filing"\n', "classes.gpu.nre_usd", "everybody",
+    ),
+    "own silicon of another": (
+        OWN_CHIP + OWN + 'owner = "Nimbus"\n[sites.x]\ncloud = "Cumulus"\nregion = "Texas"\n'
+        'chip = "own-1"\ncapacity_mw = 5\nstage = "leased"\nsource = "filing"\n',
+        "sites.x.chip", "own silicon of 'Nimbus'",
+    ),
+    "rule for an unknown class": (
+        RULE + 'classes = ["gpus"]\n', "policies.rule.classes[0]", "'gpu'?",
+    ),
+    "rule for an unknown generation": (
+        RULE + 'chips = ["hoper"]\n', "policies.rule.chips[0]", "'hopper'?",
+    ),
+    "quota of a class that is free": (
+        OWN_CHIP + OWN + RULE + 'classes = ["gpu"]\nquota_by_class_h100e_per_year = { own = 5 }\n',
+        "policies.rule.quota_by_class_h100e_per_year.own", "leaves free",
+    ),
+    "learning all at once": (
+        '[classes.gpu]\nlearning_rate = 1.0\nsource = "filing"\n', "classes.gpu.learning_rate",
+        "at most 0.9",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_CLASSES)
+def test_a_class_of_chips_that_cannot_be_is_refused(folder, what):
+    extra, path, words = WRONG_CLASSES[what]
+    (problem,) = problems_of(folder, extra=extra)
+    assert problem.path == path
+    assert words in str(problem)
+
+
+def test_a_class_that_fits_is_accepted(folder):
+    rule = RULE + 'classes = ["own"]\nquota_by_class_h100e_per_year = { own = 5 }\n'
+    gpus = (
+        '[classes.gpu]\nlearning_rate = 0.2\nallotment_h100e_per_month = 1e5\nsource = "filing"\n'
+    )
+    assert problems_of(folder, extra=OWN_CHIP + OWN + rule + gpus) == []
+
+
+def test_without_a_gpu_a_scenario_is_refused(folder):
+    found = problems_of(folder, ("[chips.hopper]", '[chips.hopper]\nclass = "own"'), extra=OWN)
+    assert any("no generation of class 'gpu'" in str(problem) for problem in found)
+
+
+def test_a_lab_cannot_say_how_far_it_has_ported_to_gpus(folder):
+    (problem,) = problems_of(
+        folder, ("training_h100e = 50_000", "training_h100e = 50_000\nported = { gpu = 0.5 }")
+    )
+    assert problem.path == "labs.Aster.ported.gpu"
+    assert "all software runs on GPUs" in str(problem)

@@ -338,6 +338,22 @@ def test_without_softbank_the_round_is_gone_and_the_venture_promise_stays(baseli
     assert {baseline.tranches[key].issuer for key in gone} == {"OpenAI"}
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_arm_class_comes_with_the_tranche_that_pays_for_it(seed: int):
+    """The venture forms under seed 1 and not under seed 2."""
+    market = Market(load_scenario("arm-push"), rng=seed)
+    market.run_until(12)
+    formed = "stargate-softbank-1" in market.books.paid
+    assert formed is (seed == 1)
+    assert market.books.released == ({"arm"} if formed else set())
+    assert bool(market.books.adopted) is formed
+    ready = market.books.adopted.values()
+    assert all(month >= market.time + 24 for month in ready)
+    paid = [p for p in market.books.postings if p.label == "engineering"]
+    assert len(paid) == len(market.books.adopted)
+    assert all(p.cents == 10**11 for p in paid)
+
+
 def test_the_duopoly_has_one_of_each_clause():
     scenario = load_scenario(SYNTHETIC)
     agreements = scenario.agreements.values()
