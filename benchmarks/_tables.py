@@ -67,7 +67,33 @@ def strictness(key: str) -> Callable[[Line], str]:
     return lambda line: f"{line[key]:.1g}" if line["compared"] else "-"
 
 
+def effect(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of an effect with its interval; in bold where it excludes zero."""
+
+    def read(line: Line) -> str:
+        found = line[key]
+        if found["mean"] is None:
+            return "-"
+        text = f"{figure(found['mean'])} ({figure(found['low'])} to {figure(found['high'])})"
+        return f"**{text}**" if found["low"] * found["high"] > 0 else text
+
+    return read
+
+
 TABLES = (
+    Table(
+        measurement="clause",
+        columns={
+            "clause": column("clause"),
+            "against": column("against"),
+            "price of new contracts": effect("price_new"),
+            "price OpenAI pays": effect("price_paid"),
+            "dependence on Azure": effect("focal_dependence"),
+            "HHI": effect("concentration"),
+            "dark MW": effect("dark_mw"),
+            "idle MW": effect("idle_mw"),
+        },
+    ),
     Table(
         measurement="oracle",
         columns={
