@@ -9,6 +9,7 @@ import numpy as np
 from offtake.model.accounts import accounts
 from offtake.model.contracts import Stage
 from offtake.model.events import Event, Posted
+from offtake.model.losses import CAUSES
 from offtake.model.months import date_of
 from offtake.model.observables import TABLE
 from offtake.model.setup import Setup
@@ -113,6 +114,7 @@ class Recorder:
         """Return what the values of an observable stand for, in the order of its array."""
         setup = self.setup
         by = {"lab": setup.labs, "cloud": setup.clouds, "class": tuple(setup.classes)}
+        by["cause"] = CAUSES
         columns = [by[name] for name in index] + [("",)] * (2 - len(index))
         return [(a, b) for a in columns[0] for b in columns[1]]
 
