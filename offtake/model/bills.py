@@ -9,14 +9,18 @@ import numpy as np
 from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
-from offtake.model.events import Claim, Posting
+from offtake.model.events import Claim, Cleared, Posting
 from offtake.model.make_up import drawn_hours
+from offtake.model.letting import let
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
 from offtake.model.sums import summed
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
+
+MARKET_MAKER = "Suppliers"
+"""External account that keeps what buyers pay beyond what sellers receive (McAfee 1992)."""
 
 
 def income(market: "Market") -> Iterator[Posting]:
@@ -96,13 +100,25 @@ def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
 
 def _spot_bills(market: "Market") -> Iterator[Posting]:
     books = market.books
-    for region in sorted(books.spot):
-        cleared = books.spot[region]
+    for venue in sorted(books.spot):
+        cleared = books.spot[venue]
         for lab, pool, h100e in cleared.purchases:
-            usd = cleared.price_usd_per_h100e_hour * HOURS_PER_MONTH * h100e
-            seller = books.pools[pool].cloud
-            if lab not in books.failed and seller not in books.failed:
-                yield Posting(lab, seller, cents(usd), "spot", region)
+            yield from _spot_bill(cleared, lab, books.pools[pool].cloud, h100e)
+    for item in let(market):
+        name = books.contracts.facts[item.row].name
+        yield from _spot_bill(item.cleared, item.lab, item.lessor, item.h100e, "sublease", name)
+
+
+def _spot_bill(
+    cleared: Cleared, lab: str, seller: str, h100e: float, label: str = "spot", reference: str = ""
+) -> Iterator[Posting]:
+    """Yield what a buyer owes for a month: the seller's part, and what a market maker keeps."""
+    hours = HOURS_PER_MONTH * h100e
+    owed = cents(cleared.price_usd_per_h100e_hour * hours)
+    kept = min(cents(cleared.margin_usd_per_h100e_hour * hours), owed)
+    yield Posting(lab, seller, owed - kept, label, reference or cleared.region)
+    if kept:
+        yield Posting(lab, MARKET_MAKER, kept, "market making", reference or cleared.region)
 
 
 def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
@@ -132,8 +148,8 @@ def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
     n = c.size
     running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
     costs = summed(setup.pool_cloud[c.pool[:n]], running, len(setup.clouds))
-    for region in sorted(books.spot):
-        for _, pool, h100e in books.spot[region].purchases:
+    for venue in sorted(books.spot):
+        for _, pool, h100e in books.spot[venue].purchases:
             costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
     for index, name in enumerate(setup.clouds):
         if name not in books.failed:

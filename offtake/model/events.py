@@ -31,6 +31,15 @@ class Claim(NamedTuple):
     reference: str = ""
 
 
+class Sublease(NamedTuple):
+    """Compute that a lab lets to another for a month, under its contract with a cloud."""
+
+    lab: str
+    lessor: str
+    contract: str
+    h100e: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What every event has: the thing it follows from."""
@@ -190,6 +199,34 @@ class Ended(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """A contract has another buyer from now on, with all that is left of its term."""
+
+    contract: str
+    lab: str
+    """The new buyer."""
+    holder: str
+    """The buyer until now."""
+    affiliate: bool
+    """Whether the new buyer and the cloud belong together."""
+    paid_cents: int
+    """What the new buyer pays the old one; negative where the old one pays."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objected(Event):
+    """A cloud does not consent to a new buyer of a contract."""
+
+    contract: str
+    name: str
+    """The cloud."""
+    lab: str
+    """Who would have taken the contract over."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated(Event):
     """A contract ends before its term."""
 
@@ -316,13 +353,20 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared(Event):
-    """The call auction of a region has cleared (sec-1)."""
+    """The spot auction has cleared in a region, for a class of chips (sec-1)."""
 
     region: str
+    chip_class: str = "gpu"
     price_usd_per_h100e_hour: float
+    """What buyers pay."""
+    margin_usd_per_h100e_hour: float = 0.0
+    """What of it a market maker keeps; sellers receive the rest."""
     h100e: float
+    """Compute bought of clouds and of labs."""
     purchases: tuple[tuple[str, int, float], ...]
-    """Lab, pool index, H100e."""
+    """Of clouds: lab, pool index, H100e."""
+    subleases: tuple[Sublease, ...] = ()
+    """Of labs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,6 +431,8 @@ AnyEvent = (
     | Signed
     | Stepped
     | Ended
+    | Assigned
+    | Objected
     | Terminated
     | NoticeGiven
     | Banked

@@ -1,156 +1,184 @@
-"""The spot market: free capacity and unmet need meet in a call auction in each region."""
+"""The spot market: free and sublet compute meets unmet need in one joint call auction (sec-1)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offtake.model.clearing import call_auction
-from offtake.model.events import Cleared
+from offtake.model.assigning import assign_contracts
+from offtake.model.auctions import Outcome
+from offtake.model.events import Cleared, Sublease
 from offtake.model.pairs import may_sign
+from offtake.model.placing import LEAST_H100E, place
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
+from offtake.model.spot_supply import LEAST_LOT_H100E, Offer, free_offers, sublease_offers
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
-LEAST_H100E = 1e-6
-"""Compute below which what is left of a bid or an offer is rounding."""
+Venue = tuple[str, str]
+"""Region and chip class: what has one price."""
+MISS = 0.01
+"""Share of what a lab has bought that may go missing in placing it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    """Both sides of a month's auctions; gap and purse shrink from region to region."""
+class Trade:
+    """What one buyer gets of one offer."""
 
-    free: np.ndarray
-    """By pool, H100e."""
-    gap: np.ndarray
-    """By lab, H100e."""
-    purse: np.ndarray
-    """What labs can pay for, by lab, H100e."""
-    allowed: np.ndarray
-    """Whether a lab may buy from a cloud."""
+    lab: int
+    offer: Offer
+    h100e: float
+    pays: float
+    receives: float
 
 
 def clear_spot(market: "Market") -> None:
-    """Free energised capacity and unmet need meet in a call auction in each region (sec-1)."""
-    sides = _sides(market)
+    """Contracts change hands where they may; free and sublet compute meets unmet need (sec-1)."""
     value_spot(market)
-    for region in sorted(market.setup.scenario.regions):
-        cleared = _auction(market, region, sides)
-        if cleared.h100e > 0 or region in market.books.spot:
-            market.apply(cleared)
+    assign_contracts(market)
+    trades: dict[Venue, list[Trade]] = {}
+    for trade in _trades(market):
+        trades.setdefault(venue_of(market, trade.offer.pool), []).append(trade)
+    for venue in venues(market):
+        if venue in trades or venue in market.books.spot:
+            market.apply(_cleared(market, venue, trades.get(venue, [])))
 
 
-def _sides(market: "Market") -> Sides:
-    books = market.books
-    free_kw = books.energised_kw - books.own_kw - books.committed_kw[:, market.month]
-    return Sides(
-        free=np.maximum(free_kw, 0) * (market.setup.theta / 1000),
-        gap=gap_now(market),
-        purse=affordable_on_spot(market),
-        allowed=may_sign(market),
-    )
+def venues(market: "Market") -> list[Venue]:
+    """Return every region with every class of chips."""
+    scenario = market.setup.scenario
+    classes = sorted({chip.class_ for chip in scenario.chips.values()})
+    return [(region, kind) for region in sorted(scenario.regions) for kind in classes]
 
 
-def _auction(market: "Market", region: str, sides: Sides) -> Cleared:
-    pools = _pools(market, region, sides)
-    bidders = _bidders(market, pools, sides)
-    if not pools or not bidders:
-        return _cleared(region, 0.0, [])
-    bids = [bid for i in bidders for bid in _bids(market, i, sides)]
-    offers = [(float(market.setup.running[p]), float(sides.free[p])) for p in pools]
-    quantity, lowest, highest = call_auction(bids, offers)
-    if quantity <= 0:
-        return _cleared(region, 0.0, [])
-    price = (lowest + highest) / 2
-    return _cleared(region, price, _share_out(market, price, bidders, pools, sides))
+def venue_of(market: "Market", pool: int) -> Venue:
+    """Return the region and the class of chips of a pool."""
+    stands = market.setup.pools[pool]
+    return stands.region, market.setup.scenario.chips[stands.chip].class_
 
 
-def _pools(market: "Market", region: str, sides: Sides) -> list[int]:
-    """Return the pools of a region with an H100e or more to offer."""
-    pools, failed = market.setup.pools, market.books.failed
+def _trades(market: "Market") -> Iterator[Trade]:
+    """Yield what the joint auction decides.
+
+    Compute in one place serves as well as in another, so a bid is good wherever the lab may buy, and
+    venues that share a bidder have one price. All of them clear in one step: no unit of need is bought
+    twice, and no region comes first.
+    """
+    gap = gap_now(market)
+    offers = free_offers(market) + sublease_offers(market, gap)
+    purse = affordable_on_spot(market)
+    allowed = _allowed(market, offers, np.minimum(gap, purse) >= LEAST_LOT_H100E)
+    places = [venue_of(market, offer.pool) for offer in offers]
+    for labs, at in joined(allowed, places):
+        yield from _auction(
+            market, labs, [offers[o] for o in at], allowed[np.ix_(labs, at)], gap, purse
+        )
+
+
+def _allowed(market: "Market", offers: list[Offer], bids: np.ndarray) -> np.ndarray:
+    """Return by lab and offer whether the lab may take it; labs that do not bid may take nothing."""
+    pools = np.array([offer.pool for offer in offers], dtype=np.int64)
+    return may_sign(market)[:, market.setup.pool_cloud[pools]] & bids[:, None]
+
+
+def joined(allowed: np.ndarray, places: list[Venue]) -> list[tuple[list[int], list[int]]]:
+    """Return labs and offers, apart where no lab may buy on both sides.
+
+    Examples
+    --------
+    >>> far, near = ("far", "gpu"), ("near", "gpu")
+    >>> joined(np.array([[True, False, False], [False, True, True]]), [far, near, near])
+    [([0], [0]), ([1], [1, 2])]
+    """
+    groups: list[tuple[set[int], set[Venue]]] = []
+    for lab in np.flatnonzero(allowed.any(axis=1)).tolist():
+        mine = {places[o] for o in np.flatnonzero(allowed[lab]).tolist()}
+        touched = [g for g in groups if g[1] & mine]
+        groups = [g for g in groups if not g[1] & mine]
+        labs = {lab}.union(*(g[0] for g in touched))
+        groups.append((labs, mine.union(*(g[1] for g in touched))))
     return [
-        p
-        for p in range(len(pools))
-        if pools[p].region == region and sides.free[p] >= 1 and pools[p].cloud not in failed
+        (sorted(labs), [o for o, place in enumerate(places) if place in at]) for labs, at in groups
     ]
 
 
-def _bidders(market: "Market", pools: list[int], sides: Sides) -> list[int]:
-    """Return labs that lack an H100e or more, can pay for it and may buy from one of the pools."""
-    cloud = market.setup.pool_cloud
+def _auction(
+    market: "Market",
+    labs: list[int],
+    offers: list[Offer],
+    allowed: np.ndarray,
+    gap: np.ndarray,
+    purse: np.ndarray,
+) -> Iterator[Trade]:
+    """Yield the trades of venues that share bidders.
+
+    Where a bid that would trade finds nothing left that its lab may buy, it is withdrawn, and the
+    auction is held again: nobody pays for want that could not be met.
+    """
+    most = purse[labs]
+    for _ in range(len(labs) + 1):
+        bids = [
+            (i, bid)
+            for i, lab in enumerate(labs)
+            for bid in spot_bids(market, lab, float(gap[lab]), float(most[i]))
+        ]
+        orders = [(o.ask, o.h100e) for o in offers]
+        outcome = market.spot_auction([bid for _, bid in bids], orders)
+        wants = _by_lab(len(labs), bids, outcome.bought)
+        given = _placed(wants, outcome, allowed)
+        missing = np.array(wants) - given.sum(axis=1)
+        short = missing > np.maximum(MISS * np.array(wants), LEAST_H100E)
+        if not short.any():
+            break
+        most = np.where(short, given.sum(axis=1), most)
+    for i, o in np.argwhere(given > LEAST_H100E).tolist():
+        yield Trade(
+            lab=labs[i],
+            offer=offers[o],
+            h100e=float(given[i, o]),
+            pays=outcome.pays,
+            receives=outcome.receives,
+        )
+
+
+def _by_lab(
+    count: int, bids: list[tuple[int, tuple[float, float]]], bought: tuple[float, ...]
+) -> list[float]:
     return [
-        i
-        for i in range(len(market.setup.labs))
-        if min(sides.gap[i], sides.purse[i]) >= 1 and any(sides.allowed[i, cloud[p]] for p in pools)
+        math.fsum(q for (who, _), q in zip(bids, bought, strict=True) if who == i)
+        for i in range(count)
     ]
 
 
-def _bids(market: "Market", lab: int, sides: Sides) -> list[tuple[float, float]]:
-    return spot_bids(market, lab, float(sides.gap[lab]), float(sides.purse[lab]))
+def _placed(wants: list[float], outcome: Outcome, allowed: np.ndarray) -> np.ndarray:
+    """Return who gets what: of what is sold first, then of what else would sell at the price."""
+    given = place(wants, outcome.sold, allowed)
+    missing = np.array(wants) - given.sum(axis=1)
+    if missing.max() <= LEAST_H100E:
+        return given
+    left = np.array(outcome.sold) + np.array(outcome.spare) - given.sum(axis=0)
+    return given + place(missing.tolist(), np.maximum(left, 0.0).tolist(), allowed)
 
 
-def _cleared(region: str, price: float, purchases: list[tuple[str, int, float]]) -> Cleared:
+def _cleared(market: "Market", venue: Venue, trades: list[Trade]) -> Cleared:
+    setup, facts = market.setup, market.books.contracts.facts
+    price = trades[0].pays if trades else 0.0
     return Cleared(
-        region=region,
+        region=venue[0],
+        chip_class=venue[1],
         price_usd_per_h100e_hour=price,
-        h100e=math.fsum(h for _, _, h in purchases),
-        purchases=tuple(purchases),
+        margin_usd_per_h100e_hour=price - trades[0].receives if trades else 0.0,
+        h100e=math.fsum(t.h100e for t in trades),
+        purchases=tuple(
+            (setup.labs[t.lab], t.offer.pool, t.h100e) for t in trades if t.offer.row < 0
+        ),
+        subleases=tuple(
+            Sublease(setup.labs[t.lab], facts[t.offer.row].buyer, facts[t.offer.row].name, t.h100e)
+            for t in trades
+            if t.offer.row >= 0
+        ),
         cause="auction",
     )
-
-
-def _share_out(
-    market: "Market", price: float, bidders: list[int], pools: list[int], sides: Sides
-) -> list[tuple[str, int, float]]:
-    """Give each bidder that accepts the price its part of each pool, in proportion on both sides."""
-    setup = market.setup
-    purchases = []
-    wants = {i: math.fsum(q for p, q in _bids(market, i, sides) if p >= price) for i in bidders}
-    for cost in sorted({float(setup.running[p]) for p in pools if setup.running[p] <= price}):
-        alike = [p for p in pools if setup.running[p] == cost]
-        for i, pool, bought in _proportionate(market, wants, alike, sides):
-            purchases.append((setup.labs[i], pool, bought))
-            wants[i] -= bought
-            sides.gap[i] -= bought
-            sides.purse[i] -= bought
-    return purchases
-
-
-def _proportionate(
-    market: "Market", wants: dict[int, float], pools: list[int], sides: Sides
-) -> list[tuple[int, int, float]]:
-    """Return what each lab gets of pools that cost alike; neither side's order matters.
-
-    Each lab spreads what it wants over the pools it may use by what they have; a pool that is asked for
-    more than it has serves all in proportion; what is missing is asked for again where more is left.
-    """
-    left = {p: float(sides.free[p]) for p in pools}
-    missing = dict(wants)
-    sold: dict[tuple[int, int], float] = {}
-    for _ in range(len(pools)):
-        for i, p, h100e in _one_pass(market, missing, left, sides.allowed):
-            sold[i, p] = sold.get((i, p), 0.0) + h100e
-            missing[i] -= h100e
-            left[p] = max(left[p] - h100e, 0.0)
-    return [(i, p, h100e) for (i, p), h100e in sold.items()]
-
-
-def _one_pass(
-    market: "Market", wants: dict[int, float], left: dict[int, float], allowed: np.ndarray
-) -> list[tuple[int, int, float]]:
-    cloud = market.setup.pool_cloud
-    asked: dict[int, list[tuple[int, float]]] = {p: [] for p in left}
-    for i, want in wants.items():
-        usable = {p: h for p, h in left.items() if h > LEAST_H100E and allowed[i, cloud[p]]}
-        size = math.fsum(usable.values())
-        if want > LEAST_H100E and usable:
-            for p, h100e in usable.items():
-                asked[p].append((i, want * h100e / size))
-    sold = []
-    for p, demands in asked.items():
-        total = math.fsum(d for _, d in demands)
-        part = min(1.0, left[p] / total) if total > 0 else 0.0
-        sold.extend((i, p, demand * part) for i, demand in demands)
-    return sold

@@ -219,7 +219,7 @@ def spot_market(bids: tuple[float, ...], asks: tuple[float, ...]) -> Market:
 def test_the_call_auction_trades_every_gain_at_the_middle_price() -> None:
     """M6: four units at 6.5, in [6, 7]; surplus 16."""
     market = spot_market(BIDS, ASKS)
-    cleared = market.books.spot["home"]
+    cleared = market.books.spot["home", "gpu"]
     assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
     assert cleared.price_usd_per_h100e_hour == pytest.approx(6.5, abs=1e-12)
     assert trajectory(market, "price_spot") == [pytest.approx(6.5, abs=1e-12)]
@@ -234,7 +234,7 @@ def test_the_call_auction_does_not_depend_on_names(draw: int) -> None:
     """M6b: bids and asks change names, price and quantity stay."""
     mixed = stream(6, "names", draw)
     bids, asks = tuple(mixed.permutation(BIDS)), tuple(mixed.permutation(ASKS))
-    cleared = spot_market(bids, asks).books.spot["home"]
+    cleared = spot_market(bids, asks).books.spot["home", "gpu"]
     assert cleared.price_usd_per_h100e_hour == pytest.approx(6.5, abs=1e-12)
     assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
 
