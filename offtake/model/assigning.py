@@ -58,10 +58,10 @@ def _offered(market: "Market") -> Iterator[Transfer]:
     rows = [r for r in market.books.active_rows().tolist() if may_be_assigned(c.facts[r])]
     if not rows:
         return
-    surplus, worth = _surplus(market), _training_values(market)
+    worth = _training_values(market)
     for row in rows:
         lab = int(c.lab[row])
-        if surplus[lab] >= _h100e(market, row) and worth[lab] < c.price[row]:
+        if worth[lab] < c.price[row] and _spare(market, row) >= _h100e(market, row) > 0:
             keep = _worth_usd(market, row, lab, float(worth[lab]))
             cash = market.books.deposits[market.setup.labs[lab]] / 100
             transfer = auctioned(market, row, max(keep, -cash))
@@ -115,7 +115,7 @@ def assign(market: "Market", transfer: Transfer, reason: str, cause: str) -> Non
         reason=reason,
         cause=cause,
     )
-    number = f"event:{market.apply(event)}"
+    market.apply(event)
     left = books.contracts.prepaid_cents.get(contract.name, 0)
     postings = [_payment(before, after, paid, "assignment", contract.name)]
     postings += [_payment(before, after, left, "prepayment assigned", contract.name)]
@@ -127,7 +127,7 @@ def assign(market: "Market", transfer: Transfer, reason: str, cause: str) -> Non
         Posted(
             postings=tuple(p for p in postings if p.cents),
             claims=tuple(claims) if left else (),
-            cause=number,
+            cause=f"assigned:{contract.name}",
         )
     )
 
@@ -223,13 +223,18 @@ def _training_values(market: "Market") -> np.ndarray:
     return training_values(market, served.users_million / market.adopters_million)
 
 
-def _surplus(market: "Market") -> np.ndarray:
-    """Return compute beyond need by lab, now and in a year, whichever is less, H100e."""
-    books = market.books
+def _spare(market: "Market", row: int) -> float:
+    """Return compute that its buyer has beyond need, now or later, whichever is less, H100e.
+
+    Later is in a year, or in the last whole month of the contract if that comes first.
+    """
+    books, lab = market.books, int(market.books.contracts.lab[row])
     assert books.served is not None
     assert books.believed is not None
-    need = books.served.load_h100e + books.served.training_need_h100e
+    need = float(books.served.load_h100e[lab] + books.served.training_need_h100e[lab])
     damping = market.setup.scenario.beliefs.damping
-    later = need * np.exp(damped(books.believed.growth, damping, LOOK_AHEAD_MONTHS))
-    covered = books.covered_h100e[:, market.month + LOOK_AHEAD_MONTHS]
-    return np.minimum(promised_now_h100e(market).sum(axis=1) - need, covered - later)
+    last = math.ceil(books.contracts.end[row] - market.time) - 1
+    ahead = min(LOOK_AHEAD_MONTHS, max(last, 0))
+    later = need * float(np.exp(damped(books.believed.growth[lab], damping, ahead)))
+    now = float(promised_now_h100e(market)[lab].sum()) - need
+    return min(now, float(books.covered_h100e[lab, market.month + ahead]) - later)

@@ -9,9 +9,9 @@ import numpy as np
 from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
-from offtake.model.events import Claim, Cleared, Posting
-from offtake.model.make_up import drawn_hours
+from offtake.model.events import Claim, Posting, Purchase, Sublease
 from offtake.model.letting import let
+from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
 from offtake.model.sums import summed
@@ -101,24 +101,23 @@ def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
 def _spot_bills(market: "Market") -> Iterator[Posting]:
     books = market.books
     for venue in sorted(books.spot):
-        cleared = books.spot[venue]
-        for lab, pool, h100e in cleared.purchases:
-            yield from _spot_bill(cleared, lab, books.pools[pool].cloud, h100e)
+        for bought in books.spot[venue].purchases:
+            seller = books.pools[bought.pool].cloud
+            yield from _spot_bill(bought, seller, bought.h100e, "spot", venue[0])
     for item in let(market):
-        name = books.contracts.facts[item.row].name
-        yield from _spot_bill(item.cleared, item.lab, item.lessor, item.h100e, "sublease", name)
+        agreed = item.agreed
+        yield from _spot_bill(agreed, agreed.lessor, item.h100e, "sublease", agreed.contract)
 
 
 def _spot_bill(
-    cleared: Cleared, lab: str, seller: str, h100e: float, label: str = "spot", reference: str = ""
+    trade: Purchase | Sublease, seller: str, h100e: float, label: str, reference: str
 ) -> Iterator[Posting]:
     """Yield what a buyer owes for a month: the seller's part, and what a market maker keeps."""
-    hours = HOURS_PER_MONTH * h100e
-    owed = cents(cleared.price_usd_per_h100e_hour * hours)
-    kept = min(cents(cleared.margin_usd_per_h100e_hour * hours), owed)
-    yield Posting(lab, seller, owed - kept, label, reference or cleared.region)
-    if kept:
-        yield Posting(lab, MARKET_MAKER, kept, "market making", reference or cleared.region)
+    owed = cents(trade.pays * HOURS_PER_MONTH * h100e)
+    received = min(cents(trade.receives * HOURS_PER_MONTH * h100e), owed)
+    yield Posting(trade.lab, seller, received, label, reference)
+    if received < owed:
+        yield Posting(trade.lab, MARKET_MAKER, owed - received, "market making", reference)
 
 
 def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
@@ -149,7 +148,7 @@ def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
     running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
     costs = summed(setup.pool_cloud[c.pool[:n]], running, len(setup.clouds))
     for venue in sorted(books.spot):
-        for _, pool, h100e in books.spot[venue].purchases:
+        for _, pool, h100e, *_ in books.spot[venue].purchases:
             costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
     for index, name in enumerate(setup.clouds):
         if name not in books.failed:

@@ -31,6 +31,18 @@ class Claim(NamedTuple):
     reference: str = ""
 
 
+class Purchase(NamedTuple):
+    """Compute that a lab buys of a cloud for a month; prices in USD per H100e-hour."""
+
+    lab: str
+    pool: int
+    """Index of the pool."""
+    h100e: float
+    pays: float
+    receives: float
+    """Price of the cloud; a market maker keeps the difference."""
+
+
 class Sublease(NamedTuple):
     """Compute that a lab lets to another for a month, under its contract with a cloud."""
 
@@ -38,6 +50,9 @@ class Sublease(NamedTuple):
     lessor: str
     contract: str
     h100e: float
+    pays: float
+    receives: float
+    """Price of the lessor; a market maker keeps the difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,13 +373,11 @@ class Cleared(Event):
     region: str
     chip_class: str = "gpu"
     price_usd_per_h100e_hour: float
-    """What buyers pay."""
-    margin_usd_per_h100e_hour: float = 0.0
-    """What of it a market maker keeps; sellers receive the rest."""
+    """What buyers pay, by quantity where eligibility parts them."""
     h100e: float
     """Compute bought of clouds and of labs."""
-    purchases: tuple[tuple[str, int, float], ...]
-    """Of clouds: lab, pool index, H100e."""
+    purchases: tuple[Purchase, ...]
+    """Of clouds."""
     subleases: tuple[Sublease, ...] = ()
     """Of labs."""
 

@@ -5,27 +5,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from offtake.model.events import Sublease
+
 if TYPE_CHECKING:
-    from offtake.model.events import Cleared
     from offtake.model.market import Market
 
 
 class Let(NamedTuple):
     """Compute delivered under a contract to another lab than its buyer."""
 
-    cleared: "Cleared"
-    lab: str
-    """Who uses it."""
-    lessor: str
-    """Who has bought it from the cloud, and owes for it."""
+    agreed: Sublease
     row: int
+    """Of the contract."""
     h100e: float
+    """What of it was delivered."""
 
 
 def let(market: "Market") -> list[Let]:
     """Return what was let in the month; a contract that delivered less than was let serves in proportion."""
     agreed = [
-        Let(cleared, s.lab, s.lessor, market.books.contracts.row[s.contract], s.h100e)
+        Let(s, market.books.contracts.row[s.contract], s.h100e)
         for _, cleared in sorted(market.books.spot.items())
         for s in cleared.subleases
     ]

@@ -79,12 +79,13 @@ def _delivered_h100e(market: "Market") -> np.ndarray:
     shape = (len(setup.labs), len(setup.clouds))
     matrix = summed(cell, market.delivered_h100e, shape[0] * shape[1]).reshape(shape)
     for venue in sorted(books.spot):
-        for lab, pool, h100e in books.spot[venue].purchases:
-            matrix[books.lab_index[lab], setup.pool_cloud[pool]] += h100e
+        for bought in books.spot[venue].purchases:
+            cell = books.lab_index[bought.lab], setup.pool_cloud[bought.pool]
+            matrix[cell] += bought.h100e
     for item in let(market):
         cloud = setup.pool_cloud[c.pool[item.row]]
-        matrix[books.lab_index[item.lab], cloud] += item.h100e
-        owner = books.lab_index[item.lessor]
+        matrix[books.lab_index[item.agreed.lab], cloud] += item.h100e
+        owner = books.lab_index[item.agreed.lessor]
         matrix[owner, cloud] = max(matrix[owner, cloud] - item.h100e, 0.0)
     return matrix
 
@@ -97,10 +98,10 @@ def _by_lab(market: "Market", by_contract: np.ndarray) -> np.ndarray:
 def _spot_by_lab(market: "Market") -> np.ndarray:
     bought = np.zeros(len(market.setup.labs))
     for venue in sorted(market.books.spot):
-        for lab, _, h100e in market.books.spot[venue].purchases:
-            bought[market.books.lab_index[lab]] += h100e
-    for item in let(market):
-        bought[market.books.lab_index[item.lab]] += item.h100e
+        for item in market.books.spot[venue].purchases:
+            bought[market.books.lab_index[item.lab]] += item.h100e
+    for lent in let(market):
+        bought[market.books.lab_index[lent.agreed.lab]] += lent.h100e
     return bought
 
 

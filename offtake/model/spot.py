@@ -9,7 +9,7 @@ import numpy as np
 
 from offtake.model.assigning import assign_contracts
 from offtake.model.auctions import Outcome
-from offtake.model.events import Cleared, Sublease
+from offtake.model.events import Cleared, Purchase, Sublease
 from offtake.model.pairs import may_sign
 from offtake.model.placing import LEAST_H100E, place
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from offtake.model.market import Market
 
 Venue = tuple[str, str]
-"""Region and chip class: what has one price."""
+"""Region and class of chips."""
 MISS = 0.01
-"""Share of what a lab has bought that may go missing in placing it."""
+"""Share of what a lab has bought that may go missing in placing it before its market is parted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,8 @@ def clear_spot(market: "Market") -> None:
 
 def venues(market: "Market") -> list[Venue]:
     """Return every region with every class of chips."""
-    scenario = market.setup.scenario
-    classes = sorted({chip.class_ for chip in scenario.chips.values()})
-    return [(region, kind) for region in sorted(scenario.regions) for kind in classes]
+    setup = market.setup
+    return [(region, kind) for region in sorted(setup.scenario.regions) for kind in setup.classes]
 
 
 def venue_of(market: "Market", pool: int) -> Venue:
@@ -64,7 +63,7 @@ def _trades(market: "Market") -> Iterator[Trade]:
     """Yield what the joint auction decides.
 
     Compute in one place serves as well as in another, so a bid is good wherever the lab may buy, and
-    venues that share a bidder have one price. All of them clear in one step: no unit of need is bought
+    venues that share bidders have one price. All of them clear in one step: no unit of need is bought
     twice, and no region comes first.
     """
     gap = gap_now(market)
@@ -115,25 +114,24 @@ def _auction(
 ) -> Iterator[Trade]:
     """Yield the trades of venues that share bidders.
 
-    Where a bid that would trade finds nothing left that its lab may buy, it is withdrawn, and the
-    auction is held again: nobody pays for want that could not be met.
+    Where some labs find too little of what they have bought, what is open to them is scarcer than the
+    rest: it is sold to them apart, at a price of its own, and the others trade what is left. So prices
+    part where eligibility parts buyers, and nowhere else (Hall 1935 on who can be served).
     """
-    most = purse[labs]
-    for _ in range(len(labs) + 1):
-        bids = [
-            (i, bid)
-            for i, lab in enumerate(labs)
-            for bid in spot_bids(market, lab, float(gap[lab]), float(most[i]))
-        ]
-        orders = [(o.ask, o.h100e) for o in offers]
-        outcome = market.spot_auction([bid for _, bid in bids], orders)
-        wants = _by_lab(len(labs), bids, outcome.bought)
-        given = _placed(wants, outcome, allowed)
-        missing = np.array(wants) - given.sum(axis=1)
-        short = missing > np.maximum(MISS * np.array(wants), LEAST_H100E)
-        if not short.any():
-            break
-        most = np.where(short, given.sum(axis=1), most)
+    bids = _bids(market, labs, gap, purse)
+    outcome = market.spot_auction([bid for _, bid in bids], [(o.ask, o.h100e) for o in offers])
+    wants = _by_lab(len(labs), bids, outcome.bought)
+    given = _placed(wants, outcome, allowed)
+    missing = np.array(wants) - given.sum(axis=1)
+    short = missing > np.maximum(MISS * np.array(wants), LEAST_H100E)
+    scarce = allowed[short].any(axis=0)
+    if short.any() and not (short.all() and scarce.all()):
+        for some, of in ((short, scarce), (~short, ~scarce)):
+            who = [lab for lab, is_in in zip(labs, some, strict=True) if is_in]
+            what = [offer for offer, is_in in zip(offers, of, strict=True) if is_in]
+            if who and what:
+                yield from _auction(market, who, what, allowed[np.ix_(some, of)], gap, purse)
+        return
     for i, o in np.argwhere(given > LEAST_H100E).tolist():
         yield Trade(
             lab=labs[i],
@@ -142,6 +140,17 @@ def _auction(
             pays=outcome.pays,
             receives=outcome.receives,
         )
+
+
+def _bids(
+    market: "Market", labs: list[int], gap: np.ndarray, purse: np.ndarray
+) -> list[tuple[int, tuple[float, float]]]:
+    """Return what labs bid, each with its place among them."""
+    return [
+        (i, bid)
+        for i, lab in enumerate(labs)
+        for bid in spot_bids(market, lab, float(gap[lab]), float(purse[lab]))
+    ]
 
 
 def _by_lab(
@@ -165,18 +174,28 @@ def _placed(wants: list[float], outcome: Outcome, allowed: np.ndarray) -> np.nda
 
 def _cleared(market: "Market", venue: Venue, trades: list[Trade]) -> Cleared:
     setup, facts = market.setup, market.books.contracts.facts
-    price = trades[0].pays if trades else 0.0
+    h100e = math.fsum(t.h100e for t in trades)
+    prices = {t.pays for t in trades}
+    paid = math.fsum(t.pays * t.h100e for t in trades)
     return Cleared(
         region=venue[0],
         chip_class=venue[1],
-        price_usd_per_h100e_hour=price,
-        margin_usd_per_h100e_hour=price - trades[0].receives if trades else 0.0,
-        h100e=math.fsum(t.h100e for t in trades),
+        price_usd_per_h100e_hour=paid / h100e if len(prices) > 1 else max(prices, default=0.0),
+        h100e=h100e,
         purchases=tuple(
-            (setup.labs[t.lab], t.offer.pool, t.h100e) for t in trades if t.offer.row < 0
+            Purchase(setup.labs[t.lab], t.offer.pool, t.h100e, t.pays, t.receives)
+            for t in trades
+            if t.offer.row < 0
         ),
         subleases=tuple(
-            Sublease(setup.labs[t.lab], facts[t.offer.row].buyer, facts[t.offer.row].name, t.h100e)
+            Sublease(
+                setup.labs[t.lab],
+                facts[t.offer.row].buyer,
+                facts[t.offer.row].name,
+                t.h100e,
+                t.pays,
+                t.receives,
+            )
             for t in trades
             if t.offer.row >= 0
         ),

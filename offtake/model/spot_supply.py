@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from offtake.model.make_up import prices_of_more_use
 from offtake.model.pairs import promised_now_h100e
 from offtake.model.worth import training_values
 
@@ -64,15 +65,17 @@ def _lettable(market: "Market", rows: list[int]) -> Iterator[Offer]:
     left = np.maximum(promised - served.load_h100e, 0.0)
     surplus = np.maximum(left - served.training_need_h100e, 0.0)
     worth = training_values(market, served.users_million / market.adopters_million)
+    more = prices_of_more_use(market)
     for row in rows:
         lab, pool = int(c.lab[row]), int(c.pool[row])
-        price, floor = float(c.price[row]), float(c.floor[row])
+        price = float(c.price[row])
         h100e = float(c.delivered_kw[row] * c.theta[row])
         spare = h100e * float(left[lab] / max(promised[lab], 1e-12))
-        if worth[lab] >= (1 - floor) * price:
+        if worth[lab] >= more[row]:
             beyond = spare * float(surplus[lab] / max(left[lab], 1e-12))
             yield Offer(pool, float(worth[lab]), beyond, row)
         else:
-            dark = max(spare - (1 - floor) * h100e, 0.0)
+            owed = float(more[row]) / price  # share of the compute that is not paid for yet
+            dark = max(spare - owed * h100e, 0.0)
             yield Offer(pool, 0.0, dark, row)
             yield Offer(pool, price, spare - dark, row)
