@@ -14,8 +14,8 @@ from offtake.model.demand import (
     utilities,
 )
 from offtake.model.events import Served
-from offtake.model.make_up import prices_of_more_use
 from offtake.model.letting import let, let_by_contract
+from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
 from offtake.model.porting import learn_to_port
 from offtake.model.sums import summed
