@@ -135,13 +135,10 @@ def scenarios(
         ),
         regions={name: draw(_region()) for name in regions},
         chips={
-            "old": Chip.model_validate(
-                {
-                    "released": dt.date(2023, 1, 1),
-                    "class": draw(st.sampled_from(["gpu", "custom"])),
-                    "h100e_per_mw": OLD_H100E_PER_MW,
-                    "price_usd_per_h100e": 36_000.0,
-                }
+            "old": Chip(
+                released=dt.date(2023, 1, 1),
+                h100e_per_mw=OLD_H100E_PER_MW,
+                price_usd_per_h100e=36_000.0,
             ),
             "new": Chip(
                 released=day(draw(st.integers(2, 9))),

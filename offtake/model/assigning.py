@@ -12,6 +12,7 @@ from offtake.model.demand import damped
 from offtake.model.events import Assigned, Claim, Objected, Posted, Posting
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pairs import may_sign, promised_now_h100e
+from offtake.model.porting import runs_on
 from offtake.model.pricing import annuity, levelling
 from offtake.model.risks import hazard_of_failure
 from offtake.model.spot_demand import gap_now, spot_bids
@@ -167,6 +168,8 @@ def _bids(market: "Market", row: int) -> Iterator[tuple[int, float]]:
     prepaid = books.contracts.prepaid_cents.get(contract.name, 0) / 100
     for lab, name in enumerate(setup.labs):
         if not allowed[lab] or name == contract.buyer or gap[lab] < LEAST_GAP_H100E:
+            continue
+        if runs_on(market, lab, int(books.contracts.pool[row])) == 0:
             continue
         cash = books.deposits[name] / 100 - prepaid
         if h100e > 0 and cash >= 0 and _bears(market, row, lab):

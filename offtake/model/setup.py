@@ -87,11 +87,6 @@ class Setup:
     porting: np.ndarray
     """Extra cost of a cloud to a lab, USD per H100e-hour, by lab and cloud."""
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Classes of chips, sorted."""
-        return tuple(sorted({chip.class_ for chip in self.scenario.chips.values()}))
-
     def placed[T](self, table: Mapping[str, T]) -> list[tuple[str, T]]:
         """Return the entries of a table by participant, in order of place."""
         return sorted(table.items(), key=lambda item: self.place[item[0]])

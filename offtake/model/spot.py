@@ -12,6 +12,7 @@ from offtake.model.auctions import Outcome
 from offtake.model.events import Cleared, Purchase, Sublease
 from offtake.model.pairs import may_sign
 from offtake.model.placing import LEAST_H100E, place
+from offtake.model.porting import ported
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
 from offtake.model.spot_supply import LEAST_LOT_H100E, Offer, free_offers, sublease_offers
 
@@ -50,7 +51,11 @@ def clear_spot(market: "Market") -> None:
 def venues(market: "Market") -> list[Venue]:
     """Return every region with every class of chips."""
     setup = market.setup
-    return [(region, kind) for region in sorted(setup.scenario.regions) for kind in setup.classes]
+    return [
+        (region, kind)
+        for region in sorted(setup.scenario.regions)
+        for kind in sorted(setup.classes)
+    ]
 
 
 def venue_of(market: "Market", pool: int) -> Venue:
@@ -78,9 +83,11 @@ def _trades(market: "Market") -> Iterator[Trade]:
 
 
 def _allowed(market: "Market", offers: list[Offer], bids: np.ndarray) -> np.ndarray:
-    """Return by lab and offer whether the lab may take it; labs that do not bid may take nothing."""
+    """Return by lab and offer whether the lab may take it and its software runs there, if it bids."""
+    setup = market.setup
     pools = np.array([offer.pool for offer in offers], dtype=np.int64)
-    return may_sign(market)[:, market.setup.pool_cloud[pools]] & bids[:, None]
+    runs = ported(market)[:, setup.pool_class[pools]] > 0
+    return may_sign(market)[:, setup.pool_cloud[pools]] & runs & bids[:, None]
 
 
 def joined(allowed: np.ndarray, places: list[Venue]) -> list[tuple[list[int], list[int]]]:

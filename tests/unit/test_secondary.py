@@ -100,6 +100,7 @@ def test_classes_of_chips_have_prices_of_their_own_in_the_tables() -> None:
     given = scenario(
         {"A": lab(10.0, 2.0), "B": lab(4.0, 2.0)},
         {"X": cloud(0.0, 0.0, serves=("A",)), "Y": cloud(0.0, 3.0, serves=("B",))},
+        classes={"custom": {"ported": 1.0}},
         chips={
             "chip": scenario({}, {}).chips["chip"].model_dump(),
             "own": {**scenario({}, {}).chips["chip"].model_dump(), "class": "custom"},
