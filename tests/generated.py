@@ -127,7 +127,12 @@ def scenarios(
             adopters_million=2 * users,
             quality_return=draw(st.sampled_from([0.3, 0.3, 0.0])),
         ),
-        negotiation=Negotiation(**draw(_terms())),
+        negotiation=Negotiation(
+            **draw(_terms()),
+            assignability=draw(st.sampled_from(["none", "free"])),
+            spot_auction=draw(st.sampled_from(["uniform", "k-double", "mcafee"])),
+            spot_k=draw(st.sampled_from([0.0, 0.3])),
+        ),
         regions={name: draw(_region()) for name in regions},
         chips={
             "old": Chip(
@@ -184,6 +189,7 @@ def _running(draw: st.DrawFn, lab: str, cloud: str, region: str, part_mw: int) -
         take_or_pay=draw(st.sampled_from([0.0, 0.5, 0.8, 1.0])),
         prepayment_usd=draw(st.sampled_from([0.0, 1e8])),
         **draw(_terms()),
+        assignability=draw(st.sampled_from(["none", "with-consent", "free"])),
     )
 
 

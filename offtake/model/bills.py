@@ -9,7 +9,8 @@ import numpy as np
 from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
-from offtake.model.events import Claim, Posting
+from offtake.model.events import Claim, Posting, Purchase, Sublease
+from offtake.model.letting import let
 from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
@@ -17,6 +18,9 @@ from offtake.model.sums import summed
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
+
+MARKET_MAKER = "Suppliers"
+"""External account that keeps what buyers pay beyond what sellers receive (McAfee 1992)."""
 
 
 def income(market: "Market") -> Iterator[Posting]:
@@ -96,13 +100,24 @@ def contract_bills_usd(market: "Market", used: np.ndarray) -> np.ndarray:
 
 def _spot_bills(market: "Market") -> Iterator[Posting]:
     books = market.books
-    for region in sorted(books.spot):
-        cleared = books.spot[region]
-        for lab, pool, h100e in cleared.purchases:
-            usd = cleared.price_usd_per_h100e_hour * HOURS_PER_MONTH * h100e
-            seller = books.pools[pool].cloud
-            if lab not in books.failed and seller not in books.failed:
-                yield Posting(lab, seller, cents(usd), "spot", region)
+    for venue in sorted(books.spot):
+        for bought in books.spot[venue].purchases:
+            seller = books.pools[bought.pool].cloud
+            yield from _spot_bill(bought, seller, bought.h100e, "spot", venue[0])
+    for item in let(market):
+        agreed = item.agreed
+        yield from _spot_bill(agreed, agreed.lessor, item.h100e, "sublease", agreed.contract)
+
+
+def _spot_bill(
+    trade: Purchase | Sublease, seller: str, h100e: float, label: str, reference: str
+) -> Iterator[Posting]:
+    """Yield what a buyer owes for a month: the seller's part, and what a market maker keeps."""
+    owed = cents(trade.pays * HOURS_PER_MONTH * h100e)
+    received = min(cents(trade.receives * HOURS_PER_MONTH * h100e), owed)
+    yield Posting(trade.lab, seller, received, label, reference)
+    if received < owed:
+        yield Posting(trade.lab, MARKET_MAKER, owed - received, "market making", reference)
 
 
 def _arrears(market: "Market", names: Iterable[str]) -> Iterator[Posting]:
@@ -132,8 +147,8 @@ def _running_costs(market: "Market", used: np.ndarray) -> Iterator[Posting]:
     n = c.size
     running = used[:n] * setup.running[c.pool[:n]] * HOURS_PER_MONTH
     costs = summed(setup.pool_cloud[c.pool[:n]], running, len(setup.clouds))
-    for region in sorted(books.spot):
-        for _, pool, h100e in books.spot[region].purchases:
+    for venue in sorted(books.spot):
+        for _, pool, h100e, *_ in books.spot[venue].purchases:
             costs[setup.pool_cloud[pool]] += h100e * setup.running[pool] * HOURS_PER_MONTH
     for index, name in enumerate(setup.clouds):
         if name not in books.failed:

@@ -20,6 +20,7 @@ from offtake.model.events import (
     Agreed,
     Allotted,
     AnyEvent,
+    Assigned,
     Banked,
     Believed,
     Borrowed,
@@ -36,6 +37,7 @@ from offtake.model.events import (
     Lapsed,
     Noticed,
     NoticeGiven,
+    Objected,
     Opened,
     Ported,
     Posted,
@@ -212,7 +214,8 @@ class Books:
         self.policies: set[str] = set()
         self.usage_factor = 1.0
         self.efficiency_factor = 1.0
-        self.spot: dict[str, Cleared] = {}
+        self.spot: dict[tuple[str, str], Cleared] = {}
+        """By region and class of chips."""
         self.served: Served | None = None
         self.believed: Believed | None = None
         self.postings: list[Posting] = []
@@ -274,6 +277,8 @@ class Books:
                 self.contracts.index_level[event.contract] = event.index_level
             case DamagesDue():
                 self._owe_damages(event)
+            case Assigned():
+                self._assign(event)
             case Agreed():
                 self.clauses.append(event.clause)
             case Lapsed():
@@ -294,7 +299,7 @@ class Books:
                 self.usage_factor *= event.usage_factor
                 self.efficiency_factor *= event.efficiency_factor
             case Cleared():
-                self.spot[event.region] = event
+                self.spot[event.region, event.chip_class] = event
             case Served():
                 self.served = event
                 self._close_month()
@@ -302,7 +307,7 @@ class Books:
                 self.believed = event
             case Defaulted():
                 self.failed.add(event.name)
-            case Tendered() | Refused():
+            case Tendered() | Refused() | Objected():
                 pass  # said, and kept in the journal; nothing changes
             case _:
                 assert_never(event)
@@ -522,6 +527,16 @@ class Books:
         self.contracts.kw[row] = capacity_kw
         self.contracts.live[row] = True
         self.contracts.state[row] = "active"
+        self._deliver(int(self.contracts.pool[row]))
+
+    def _assign(self, event: Assigned) -> None:
+        row = self.contracts.row[event.contract]
+        before = self.contracts.facts[row]
+        after = replace(before, buyer=event.lab, affiliate=event.affiliate)
+        self._commit(before, -1)
+        self._commit(after, 1)
+        self.contracts.facts[row] = after
+        self.contracts.lab[row] = self.lab_index[event.lab]
         self._deliver(int(self.contracts.pool[row]))
 
     def _end(self, name: str, time: float, state: str) -> None:

@@ -75,6 +75,30 @@ class Termination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assignability:
+    """The buyer may let what it does not use, or pass the whole contract on (section 1.7).
+
+    Without it, compute that is committed and not used stands dark.
+    """
+
+    allowed: bool = False
+    """Whether the compute may be let, and the contract passed on, at all."""
+    consent: bool = True
+    """Whether the cloud may object to a new buyer."""
+
+    @classmethod
+    def named(cls, word: str) -> "Assignability":
+        """Return the clause of a word of the scenario.
+
+        Examples
+        --------
+        >>> Assignability.named("free")
+        Assignability(allowed=True, consent=False)
+        """
+        return cls(allowed=word != "none", consent=word != "free")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyExclusivity(Clause):
     """The lab signs compute only with the holder while the clause runs (Aghion and Bolton 1987)."""
 

@@ -235,18 +235,29 @@ def _allocation(cut: _Pieces, premium: np.ndarray, taken: np.ndarray) -> Allocat
     )
 
 
-def call_auction(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """Where demand and supply cross: the last orders that trade, and the first that do not."""
+
+    quantity: float
+    """H100e."""
+    last_bid: float
+    last_ask: float
+    next_bid: float
+    """The rest of the last bid where it trades in part; minus infinity for none."""
+    next_ask: float
+    """The rest of the last offer where it trades in part; infinity for none."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the lowest and the highest price at which the quantity clears."""
+        return max(self.last_ask, self.next_bid), min(self.last_bid, self.next_ask)
+
+
+def crossing(
     bids: Sequence[tuple[float, float]], offers: Sequence[tuple[float, float]]
-) -> tuple[float, float, float]:
-    """Clear (price, quantity) bids and offers at one price; return quantity, lowest and highest price.
-
-    Uniform price; ties at the margin are left to the caller's rationing (sec-1, row M6).
-
-    Examples
-    --------
-    >>> call_auction([(p, 1) for p in (10, 9, 8, 7, 6, 5)], [(p, 1) for p in (3, 4, 5, 6, 7, 8)])
-    (4.0, 6, 7)
-    """
+) -> Crossing:
+    """Return where (price, quantity) bids and offers cross; their order does not matter."""
     asked = sorted(offers)
     wanted = sorted(bids, reverse=True)
     i = j = 0
@@ -268,4 +279,26 @@ def call_auction(
             ask_left = asked[j][1] if j < len(asked) else 0.0
     next_bid = wanted[i][0] if i < len(wanted) else -math.inf
     next_ask = asked[j][0] if j < len(asked) else math.inf
-    return traded, max(last_ask, next_bid), min(last_bid, next_ask)
+    return Crossing(
+        quantity=traded,
+        last_bid=last_bid,
+        last_ask=last_ask,
+        next_bid=next_bid,
+        next_ask=next_ask,
+    )
+
+
+def call_auction(
+    bids: Sequence[tuple[float, float]], offers: Sequence[tuple[float, float]]
+) -> tuple[float, float, float]:
+    """Clear (price, quantity) bids and offers at one price; return quantity, lowest and highest price.
+
+    Uniform price; ties at the margin are left to the caller's rationing (sec-1, row M6).
+
+    Examples
+    --------
+    >>> call_auction([(p, 1) for p in (10, 9, 8, 7, 6, 5)], [(p, 1) for p in (3, 4, 5, 6, 7, 8)])
+    (4.0, 6, 7)
+    """
+    found = crossing(bids, offers)
+    return found.quantity, *found.interval

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from offtake.model.clauses import Prepayment, Ramp, TakeOrPay, Termination
+from offtake.model.clauses import Assignability, Prepayment, Ramp, TakeOrPay, Termination
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.standing import Clause
 from offtake.model.terms import (
@@ -52,6 +52,7 @@ class Contract:
     seller_termination: SellerTermination | None = None
     delay_damages: DelayDamages | None = None
     long_stop: LongStop | None = None
+    assignability: Assignability = field(default_factory=Assignability)
     affiliate: bool = False
     ceiling: float | None = None
     """Buyer's recorded valuation of the contract, in units of its price (I6)."""

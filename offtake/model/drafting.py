@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.building import new_site
 from offtake.model.cents import cents
-from offtake.model.clauses import Prepayment, TakeOrPay, Termination
+from offtake.model.clauses import Assignability, Prepayment, TakeOrPay, Termination
 from offtake.model.contracts import Contract, Site
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import Deal
@@ -39,6 +39,7 @@ def draft(
         end=start + deal.term_months,
         take_or_pay=TakeOrPay(floor=deal.floor_share),
         termination=Termination(fee_months=market.setup.scenario.negotiation.termination_months),
+        assignability=Assignability.named(market.setup.scenario.negotiation.assignability),
         affiliate=deal.affiliate,
         ceiling=deal.ceiling,
         floor=deal.reservation,

@@ -31,6 +31,30 @@ class Claim(NamedTuple):
     reference: str = ""
 
 
+class Purchase(NamedTuple):
+    """Compute that a lab buys of a cloud for a month; prices in USD per H100e-hour."""
+
+    lab: str
+    pool: int
+    """Index of the pool."""
+    h100e: float
+    pays: float
+    receives: float
+    """Price of the cloud; a market maker keeps the difference."""
+
+
+class Sublease(NamedTuple):
+    """Compute that a lab lets to another for a month, under its contract with a cloud."""
+
+    lab: str
+    lessor: str
+    contract: str
+    h100e: float
+    pays: float
+    receives: float
+    """Price of the lessor; a market maker keeps the difference."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What every event has: the thing it follows from."""
@@ -190,6 +214,34 @@ class Ended(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """A contract has another buyer from now on, with all that is left of its term."""
+
+    contract: str
+    lab: str
+    """The new buyer."""
+    holder: str
+    """The buyer until now."""
+    affiliate: bool
+    """Whether the new buyer and the cloud belong together."""
+    paid_cents: int
+    """What the new buyer pays the old one; negative where the old one pays."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objected(Event):
+    """A cloud does not consent to a new buyer of a contract."""
+
+    contract: str
+    name: str
+    """The cloud."""
+    lab: str
+    """Who would have taken the contract over."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated(Event):
     """A contract ends before its term."""
 
@@ -316,13 +368,18 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared(Event):
-    """The call auction of a region has cleared (sec-1)."""
+    """The spot auction has cleared in a region, for a class of chips (sec-1)."""
 
     region: str
+    chip_class: str = "gpu"
     price_usd_per_h100e_hour: float
+    """What buyers pay, by quantity where eligibility parts them."""
     h100e: float
-    purchases: tuple[tuple[str, int, float], ...]
-    """Lab, pool index, H100e."""
+    """Compute bought of clouds and of labs."""
+    purchases: tuple[Purchase, ...]
+    """Of clouds."""
+    subleases: tuple[Sublease, ...] = ()
+    """Of labs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,6 +444,8 @@ AnyEvent = (
     | Signed
     | Stepped
     | Ended
+    | Assigned
+    | Objected
     | Terminated
     | NoticeGiven
     | Banked

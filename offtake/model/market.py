@@ -8,6 +8,7 @@ import mesa
 import numpy as np
 from mesa.time import Priority, Schedule
 
+from offtake.model.auctions import SpotAuction, spot_auction
 from offtake.model.bargaining import Bargainer, bargainer
 from offtake.model.books import Books
 from offtake.model.calendar import Calendar
@@ -80,6 +81,8 @@ class Market(mesa.Model):
         self.check = check
         self.trace = trace
         self.bargainer: Bargainer = bargainer(scenario.negotiation.bargainer)
+        rules = scenario.negotiation
+        self.spot_auction: SpotAuction = spot_auction(rules.spot_auction, rules.spot_k)
         self.calendar = Calendar()
         self.books = Books(
             labs=self.setup.labs,

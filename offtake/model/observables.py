@@ -211,11 +211,50 @@ def price_new(market: "Market") -> np.ndarray:
 @observable("usd_per_h100e_hour", headline=True)
 def price_spot(market: "Market") -> np.ndarray:
     """Price of the month's call auctions, by quantity; no value in a month without trade."""
-    cleared = [c for _, c in sorted(market.books.spot.items()) if c.h100e > 0]
+    return np.array([_spot_price(market, market.setup.classes)])
+
+
+@observable("usd_per_h100e_hour", "class")
+def price_spot_class(market: "Market") -> np.ndarray:
+    """Price of the month's call auctions of a class of chips, by quantity; no value without trade."""
+    return np.array([_spot_price(market, (kind,)) for kind in market.setup.classes])
+
+
+def _spot_price(market: "Market", classes: Container[str]) -> float:
+    cleared = [
+        c for _, c in sorted(market.books.spot.items()) if c.h100e > 0 and c.chip_class in classes
+    ]
     total = math.fsum(c.h100e for c in cleared)
     if total == 0:
-        return np.array([math.nan])
-    return np.array([math.fsum(c.price_usd_per_h100e_hour * c.h100e for c in cleared) / total])
+        return math.nan
+    return math.fsum(c.price_usd_per_h100e_hour * c.h100e for c in cleared) / total
+
+
+@observable("h100e", "lab")
+def spot_h100e(market: "Market") -> np.ndarray:
+    """Compute that a lab has bought in the month's spot auctions for the next, of clouds and of labs."""
+    bought = dict.fromkeys(market.setup.labs, 0.0)
+    for _, cleared in sorted(market.books.spot.items()):
+        for item in (*cleared.purchases, *cleared.subleases):
+            bought[item.lab] += item.h100e
+    return np.array(list(bought.values()))
+
+
+@observable("h100e", "lab")
+def sublet_h100e(market: "Market") -> np.ndarray:
+    """Compute that a lab has let to others in the month's spot auctions for the next."""
+    sold = dict.fromkeys(market.setup.labs, 0.0)
+    for _, cleared in sorted(market.books.spot.items()):
+        for item in cleared.subleases:
+            sold[item.lessor] += item.h100e
+    return np.array(list(sold.values()))
+
+
+@observable("share")
+def share_spot(market: "Market") -> np.ndarray:
+    """Share of all need that is met on spot, by the month's auctions."""
+    need, bought = need_h100e(market).tolist(), spot_h100e(market).tolist()
+    return np.array([math.fsum(bought) / max(math.fsum(need), 1e-12)])
 
 
 @observable("h100e", "lab", headline=True)

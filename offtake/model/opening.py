@@ -11,6 +11,7 @@ from offtake.model.calendar import Calendar
 from offtake.model.cents import cents, split
 from offtake.model.chance import stream
 from offtake.model.clauses import (
+    Assignability,
     FirstRefusal,
     Prepayment,
     Ramp,
@@ -211,6 +212,7 @@ def contract(setup: Setup, name: str, given: ContractGiven) -> Contract:
         ramp=Ramp(months=given.ramp_months),
         termination=Termination(fee_months=given.termination_months),
         clauses=tuple(named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()),
+        assignability=Assignability.named(given.assignability),
         affiliate=bool(setup.affiliates[lab, cloud]),
         **terms_of(given),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.events import Ported
+from offtake.model.letting import let
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
 from offtake.model.scenario import GPU
@@ -58,16 +59,21 @@ def porting_usd_per_hour(market: "Market") -> np.ndarray:
 
 
 def delivered_by_class(market: "Market") -> np.ndarray:
-    """Return compute delivered in the month by lab and class, spot included, H100e."""
+    """Return compute delivered in the month by the lab that uses it and class, spot included, H100e."""
     setup, books = market.setup, market.books
     n, classes = len(market.delivered_h100e), len(setup.classes)
     c = books.contracts
     cell = c.lab[:n] * classes + setup.pool_class[c.pool[:n]]
     shape = (len(setup.labs), classes)
     found = summed(cell, market.delivered_h100e, shape[0] * shape[1]).reshape(shape)
-    for region in sorted(books.spot):
-        for lab, pool, h100e in books.spot[region].purchases:
-            found[books.lab_index[lab], setup.pool_class[pool]] += h100e
+    for venue in sorted(books.spot):
+        for bought in books.spot[venue].purchases:
+            found[books.lab_index[bought.lab], setup.pool_class[bought.pool]] += bought.h100e
+    for item in let(market):
+        kind = setup.pool_class[c.pool[item.row]]
+        owner = books.lab_index[item.agreed.lessor]
+        found[books.lab_index[item.agreed.lab], kind] += item.h100e
+        found[owner, kind] = max(found[owner, kind] - item.h100e, 0.0)
     return found
 
 

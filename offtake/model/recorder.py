@@ -50,7 +50,7 @@ class Recorder:
         """Return by cloud what has been free for more than some months, less what spot took, MW."""
         free = np.where(self.idle_since > months, self._idle_kw(market), 0).astype(float)
         for cleared in market.books.spot.values():
-            for _, pool, h100e in cleared.purchases:
+            for _, pool, h100e, *_ in cleared.purchases:
                 free[pool] = max(free[pool] - h100e / market.setup.theta[pool] * 1000, 0.0)
         return (
             np.bincount(market.setup.pool_cloud, weights=free, minlength=len(market.setup.clouds))

@@ -24,6 +24,7 @@ Signed = Annotated[float, Field(ge=-1e6, le=1e6)]
 Months = Annotated[int, Field(ge=0, le=600)]
 Mw = Annotated[float, Field(gt=0, le=1e6)]
 Kind = Literal["hyperscaler", "neocloud", "captive", "self-builder"]
+Assignable = Literal["none", "with-consent", "free"]
 StageName = Literal["loi", "leased", "building", "powered", "energised"]
 
 
@@ -179,6 +180,12 @@ class Negotiation(PaymentTerms):
     """Rule that prices a match (bar-1, bar-4)."""
     bid_cost_usd: Usd = 0.0
     """Cost of preparing a bid that a holder of first refusal may match (B13)."""
+    assignability: Assignable = "none"
+    """Whether buyers may let compute of contracts signed in the run, and pass these contracts on."""
+    spot_auction: Literal["uniform", "k-double", "mcafee"] = "uniform"
+    """Protocol of the spot auctions: the middle of the clearing interval, a share of it, or McAfee's."""
+    spot_k: Share = 0.5
+    """Weight of the upper end of the clearing interval in the price of a k-double auction."""
     benchmark_every_months: Annotated[int, Field(ge=0, le=600)] = 6
     """Months between two comparisons with the efficient allocation; 0 for none."""
 
@@ -501,6 +508,9 @@ class ContractGiven(PaymentTerms):
     """Fee for leaving early, months of the take-or-pay bill, at most what is left of it."""
     clauses: dict[str, dict[str, NonNegative]] = Field(default_factory=dict)
     """Further clauses that run while the contract does, by name, each with its own numbers."""
+    assignability: Assignable = "none"
+    """Whether the lab may let compute it does not use, and pass the contract on: not, if the cloud does
+    not object to the new buyer, or freely."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

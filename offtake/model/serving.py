@@ -14,6 +14,7 @@ from offtake.model.demand import (
     utilities,
 )
 from offtake.model.events import Served
+from offtake.model.letting import let, let_by_contract
 from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
 from offtake.model.porting import learn_to_port
@@ -40,7 +41,8 @@ def serve(market: "Market") -> None:
     shares = before.users_million / market.adopters_million
     revenue = before.price_usd * before.users_million * 1e6 * (1 - unserved)
     market.used_h100e = _used(market, served, capacity, shares)
-    used = _by_lab(market, market.used_h100e) + _spot_by_lab(market)
+    own = market.used_h100e - let_by_contract(market)
+    used = _by_lab(market, own) + _spot_by_lab(market)
     trained = np.maximum(used - served, 0.0)
     stock = _stock(market, before, trained)
     chosen = _chosen(market, before, stock, unserved)
@@ -65,7 +67,7 @@ def serve(market: "Market") -> None:
 
 
 def _delivered_h100e(market: "Market") -> np.ndarray:
-    """Return compute delivered in the month by lab and cloud, spot included, H100e."""
+    """Return compute delivered in the month by the lab that uses it and cloud, spot included, H100e."""
     books, setup = market.books, market.setup
     c = books.contracts
     n = c.size
@@ -76,9 +78,15 @@ def _delivered_h100e(market: "Market") -> np.ndarray:
     cell = c.lab[:n] * len(setup.clouds) + setup.pool_cloud[c.pool[:n]]
     shape = (len(setup.labs), len(setup.clouds))
     matrix = summed(cell, market.delivered_h100e, shape[0] * shape[1]).reshape(shape)
-    for region in sorted(books.spot):
-        for lab, pool, h100e in books.spot[region].purchases:
-            matrix[books.lab_index[lab], setup.pool_cloud[pool]] += h100e
+    for venue in sorted(books.spot):
+        for bought in books.spot[venue].purchases:
+            cell = books.lab_index[bought.lab], setup.pool_cloud[bought.pool]
+            matrix[cell] += bought.h100e
+    for item in let(market):
+        cloud = setup.pool_cloud[c.pool[item.row]]
+        matrix[books.lab_index[item.agreed.lab], cloud] += item.h100e
+        owner = books.lab_index[item.agreed.lessor]
+        matrix[owner, cloud] = max(matrix[owner, cloud] - item.h100e, 0.0)
     return matrix
 
 
@@ -89,9 +97,11 @@ def _by_lab(market: "Market", by_contract: np.ndarray) -> np.ndarray:
 
 def _spot_by_lab(market: "Market") -> np.ndarray:
     bought = np.zeros(len(market.setup.labs))
-    for region in sorted(market.books.spot):
-        for lab, _, h100e in market.books.spot[region].purchases:
-            bought[market.books.lab_index[lab]] += h100e
+    for venue in sorted(market.books.spot):
+        for item in market.books.spot[venue].purchases:
+            bought[market.books.lab_index[item.lab]] += item.h100e
+    for lent in let(market):
+        bought[market.books.lab_index[lent.agreed.lab]] += lent.h100e
     return bought
 
 
@@ -156,7 +166,7 @@ def _used(
     """Return what is used of each contract: inference evenly, then training where it is worth its price.
 
     A unit beyond the floor is used for training iff v^T reaches ``(1 - phi) p`` (row B14), less where
-    compute paid for before is banked.
+    compute paid for before is banked. What is let to another lab is used by that lab.
     """
     c = market.books.contracts
     n = c.size
@@ -164,4 +174,5 @@ def _used(
     worth = training_values(market, shares)[c.lab[:n]]
     trains = worth >= prices_of_more_use(market)
     part = inference[c.lab[:n]]
-    return market.delivered_h100e * (part + (1 - part) * trains)
+    others = let_by_contract(market)
+    return (market.delivered_h100e - others) * (part + (1 - part) * trains) + others

@@ -25,6 +25,8 @@ OPERATING = frozenset(
         "compute",
         "clause",
         "spot",
+        "sublease",
+        "market making",
         "arrears",
         "other business",
         "delay damages",

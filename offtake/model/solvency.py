@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from offtake.model.assigning import assign, auctioned, may_be_assigned
 from offtake.model.cents import split
 from offtake.model.events import Claim, Defaulted, Posted, Posting, Terminated
 
@@ -31,7 +32,20 @@ def _end_contracts(market: "Market", name: str, cause: str) -> None:
         contract = contracts.facts[row]
         runs = contracts.state[row] in ("signed", "active")
         if name in (contract.buyer, contract.seller) and runs:
+            if name == contract.buyer and _taken_over(market, row, cause):
+                continue
             market.apply(Terminated(contract=contract.name, by=name, cause=cause))
+
+
+def _taken_over(market: "Market", row: int, cause: str) -> bool:
+    """Whether another lab pays anything for a failed lab's contract, which then goes on."""
+    contracts = market.books.contracts
+    if not (may_be_assigned(contracts.facts[row]) and contracts.live[row]):
+        return False
+    transfer = auctioned(market, row, 0.0)
+    if transfer is not None:
+        assign(market, transfer, "its buyer has failed", cause)
+    return transfer is not None
 
 
 def _share_out(market: "Market", name: str, cause: str) -> None:

@@ -1,156 +1,210 @@
-"""The spot market: free capacity and unmet need meet in a call auction in each region."""
+"""The spot market: free and sublet compute meets unmet need in one joint call auction (sec-1)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offtake.model.clearing import call_auction
-from offtake.model.events import Cleared
+from offtake.model.assigning import assign_contracts
+from offtake.model.auctions import Outcome
+from offtake.model.events import Cleared, Purchase, Sublease
 from offtake.model.pairs import may_sign
+from offtake.model.placing import LEAST_H100E, place
+from offtake.model.porting import ported
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
+from offtake.model.spot_supply import LEAST_LOT_H100E, Offer, free_offers, sublease_offers
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
-LEAST_H100E = 1e-6
-"""Compute below which what is left of a bid or an offer is rounding."""
+Venue = tuple[str, str]
+"""Region and class of chips."""
+MISS = 0.01
+"""Share of what a lab has bought that may go missing in placing it before its market is parted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    """Both sides of a month's auctions; gap and purse shrink from region to region."""
+class Trade:
+    """What one buyer gets of one offer."""
 
-    free: np.ndarray
-    """By pool, H100e."""
-    gap: np.ndarray
-    """By lab, H100e."""
-    purse: np.ndarray
-    """What labs can pay for, by lab, H100e."""
-    allowed: np.ndarray
-    """Whether a lab may buy from a cloud."""
+    lab: int
+    offer: Offer
+    h100e: float
+    pays: float
+    receives: float
 
 
 def clear_spot(market: "Market") -> None:
-    """Free energised capacity and unmet need meet in a call auction in each region (sec-1)."""
-    sides = _sides(market)
+    """Contracts change hands where they may; free and sublet compute meets unmet need (sec-1)."""
     value_spot(market)
-    for region in sorted(market.setup.scenario.regions):
-        cleared = _auction(market, region, sides)
-        if cleared.h100e > 0 or region in market.books.spot:
-            market.apply(cleared)
+    assign_contracts(market)
+    trades: dict[Venue, list[Trade]] = {}
+    for trade in _trades(market):
+        trades.setdefault(venue_of(market, trade.offer.pool), []).append(trade)
+    for venue in venues(market):
+        if venue in trades or venue in market.books.spot:
+            market.apply(_cleared(market, venue, trades.get(venue, [])))
 
 
-def _sides(market: "Market") -> Sides:
-    books = market.books
-    free_kw = books.energised_kw - books.own_kw - books.committed_kw[:, market.month]
-    return Sides(
-        free=np.maximum(free_kw, 0) * (market.setup.theta / 1000),
-        gap=gap_now(market),
-        purse=affordable_on_spot(market),
-        allowed=may_sign(market),
-    )
-
-
-def _auction(market: "Market", region: str, sides: Sides) -> Cleared:
-    pools = _pools(market, region, sides)
-    bidders = _bidders(market, pools, sides)
-    if not pools or not bidders:
-        return _cleared(region, 0.0, [])
-    bids = [bid for i in bidders for bid in _bids(market, i, sides)]
-    offers = [(float(market.setup.running[p]), float(sides.free[p])) for p in pools]
-    quantity, lowest, highest = call_auction(bids, offers)
-    if quantity <= 0:
-        return _cleared(region, 0.0, [])
-    price = (lowest + highest) / 2
-    return _cleared(region, price, _share_out(market, price, bidders, pools, sides))
-
-
-def _pools(market: "Market", region: str, sides: Sides) -> list[int]:
-    """Return the pools of a region with an H100e or more to offer."""
-    pools, failed = market.setup.pools, market.books.failed
+def venues(market: "Market") -> list[Venue]:
+    """Return every region with every class of chips."""
+    setup = market.setup
     return [
-        p
-        for p in range(len(pools))
-        if pools[p].region == region and sides.free[p] >= 1 and pools[p].cloud not in failed
+        (region, kind)
+        for region in sorted(setup.scenario.regions)
+        for kind in sorted(setup.classes)
     ]
 
 
-def _bidders(market: "Market", pools: list[int], sides: Sides) -> list[int]:
-    """Return labs that lack an H100e or more, can pay for it and may buy from one of the pools."""
-    cloud = market.setup.pool_cloud
+def venue_of(market: "Market", pool: int) -> Venue:
+    """Return the region and the class of chips of a pool."""
+    stands = market.setup.pools[pool]
+    return stands.region, market.setup.scenario.chips[stands.chip].class_
+
+
+def _trades(market: "Market") -> Iterator[Trade]:
+    """Yield what the joint auction decides.
+
+    Compute in one place serves as well as in another, so a bid is good wherever the lab may buy, and
+    venues that share bidders have one price. All of them clear in one step: no unit of need is bought
+    twice, and no region comes first.
+    """
+    gap = gap_now(market)
+    offers = free_offers(market) + sublease_offers(market, gap)
+    purse = affordable_on_spot(market)
+    allowed = _allowed(market, offers, np.minimum(gap, purse) >= LEAST_LOT_H100E)
+    places = [venue_of(market, offer.pool) for offer in offers]
+    for labs, at in joined(allowed, places):
+        yield from _auction(
+            market, labs, [offers[o] for o in at], allowed[np.ix_(labs, at)], gap, purse
+        )
+
+
+def _allowed(market: "Market", offers: list[Offer], bids: np.ndarray) -> np.ndarray:
+    """Return by lab and offer whether the lab may take it and its software runs there, if it bids."""
+    setup = market.setup
+    pools = np.array([offer.pool for offer in offers], dtype=np.int64)
+    runs = ported(market)[:, setup.pool_class[pools]] > 0
+    return may_sign(market)[:, setup.pool_cloud[pools]] & runs & bids[:, None]
+
+
+def joined(allowed: np.ndarray, places: list[Venue]) -> list[tuple[list[int], list[int]]]:
+    """Return labs and offers, apart where no lab may buy on both sides.
+
+    Examples
+    --------
+    >>> far, near = ("far", "gpu"), ("near", "gpu")
+    >>> joined(np.array([[True, False, False], [False, True, True]]), [far, near, near])
+    [([0], [0]), ([1], [1, 2])]
+    """
+    groups: list[tuple[set[int], set[Venue]]] = []
+    for lab in np.flatnonzero(allowed.any(axis=1)).tolist():
+        mine = {places[o] for o in np.flatnonzero(allowed[lab]).tolist()}
+        touched = [g for g in groups if g[1] & mine]
+        groups = [g for g in groups if not g[1] & mine]
+        labs = {lab}.union(*(g[0] for g in touched))
+        groups.append((labs, mine.union(*(g[1] for g in touched))))
     return [
-        i
-        for i in range(len(market.setup.labs))
-        if min(sides.gap[i], sides.purse[i]) >= 1 and any(sides.allowed[i, cloud[p]] for p in pools)
+        (sorted(labs), [o for o, place in enumerate(places) if place in at]) for labs, at in groups
     ]
 
 
-def _bids(market: "Market", lab: int, sides: Sides) -> list[tuple[float, float]]:
-    return spot_bids(market, lab, float(sides.gap[lab]), float(sides.purse[lab]))
+def _auction(
+    market: "Market",
+    labs: list[int],
+    offers: list[Offer],
+    allowed: np.ndarray,
+    gap: np.ndarray,
+    purse: np.ndarray,
+) -> Iterator[Trade]:
+    """Yield the trades of venues that share bidders.
+
+    Where some labs find too little of what they have bought, what is open to them is scarcer than the
+    rest: it is sold to them apart, at a price of its own, and the others trade what is left. So prices
+    part where eligibility parts buyers, and nowhere else (Hall 1935 on who can be served).
+    """
+    bids = _bids(market, labs, gap, purse)
+    outcome = market.spot_auction([bid for _, bid in bids], [(o.ask, o.h100e) for o in offers])
+    wants = _by_lab(len(labs), bids, outcome.bought)
+    given = _placed(wants, outcome, allowed)
+    missing = np.array(wants) - given.sum(axis=1)
+    short = missing > np.maximum(MISS * np.array(wants), LEAST_H100E)
+    scarce = allowed[short].any(axis=0)
+    if short.any() and not (short.all() and scarce.all()):
+        for some, of in ((short, scarce), (~short, ~scarce)):
+            who = [lab for lab, is_in in zip(labs, some, strict=True) if is_in]
+            what = [offer for offer, is_in in zip(offers, of, strict=True) if is_in]
+            if who and what:
+                yield from _auction(market, who, what, allowed[np.ix_(some, of)], gap, purse)
+        return
+    for i, o in np.argwhere(given > LEAST_H100E).tolist():
+        yield Trade(
+            lab=labs[i],
+            offer=offers[o],
+            h100e=float(given[i, o]),
+            pays=outcome.pays,
+            receives=outcome.receives,
+        )
 
 
-def _cleared(region: str, price: float, purchases: list[tuple[str, int, float]]) -> Cleared:
+def _bids(
+    market: "Market", labs: list[int], gap: np.ndarray, purse: np.ndarray
+) -> list[tuple[int, tuple[float, float]]]:
+    """Return what labs bid, each with its place among them."""
+    return [
+        (i, bid)
+        for i, lab in enumerate(labs)
+        for bid in spot_bids(market, lab, float(gap[lab]), float(purse[lab]))
+    ]
+
+
+def _by_lab(
+    count: int, bids: list[tuple[int, tuple[float, float]]], bought: tuple[float, ...]
+) -> list[float]:
+    return [
+        math.fsum(q for (who, _), q in zip(bids, bought, strict=True) if who == i)
+        for i in range(count)
+    ]
+
+
+def _placed(wants: list[float], outcome: Outcome, allowed: np.ndarray) -> np.ndarray:
+    """Return who gets what: of what is sold first, then of what else would sell at the price."""
+    given = place(wants, outcome.sold, allowed)
+    missing = np.array(wants) - given.sum(axis=1)
+    if missing.max() <= LEAST_H100E:
+        return given
+    left = np.array(outcome.sold) + np.array(outcome.spare) - given.sum(axis=0)
+    return given + place(missing.tolist(), np.maximum(left, 0.0).tolist(), allowed)
+
+
+def _cleared(market: "Market", venue: Venue, trades: list[Trade]) -> Cleared:
+    setup, facts = market.setup, market.books.contracts.facts
+    h100e = math.fsum(t.h100e for t in trades)
+    prices = {t.pays for t in trades}
+    paid = math.fsum(t.pays * t.h100e for t in trades)
     return Cleared(
-        region=region,
-        price_usd_per_h100e_hour=price,
-        h100e=math.fsum(h for _, _, h in purchases),
-        purchases=tuple(purchases),
+        region=venue[0],
+        chip_class=venue[1],
+        price_usd_per_h100e_hour=paid / h100e if len(prices) > 1 else max(prices, default=0.0),
+        h100e=h100e,
+        purchases=tuple(
+            Purchase(setup.labs[t.lab], t.offer.pool, t.h100e, t.pays, t.receives)
+            for t in trades
+            if t.offer.row < 0
+        ),
+        subleases=tuple(
+            Sublease(
+                setup.labs[t.lab],
+                facts[t.offer.row].buyer,
+                facts[t.offer.row].name,
+                t.h100e,
+                t.pays,
+                t.receives,
+            )
+            for t in trades
+            if t.offer.row >= 0
+        ),
         cause="auction",
     )
-
-
-def _share_out(
-    market: "Market", price: float, bidders: list[int], pools: list[int], sides: Sides
-) -> list[tuple[str, int, float]]:
-    """Give each bidder that accepts the price its part of each pool, in proportion on both sides."""
-    setup = market.setup
-    purchases = []
-    wants = {i: math.fsum(q for p, q in _bids(market, i, sides) if p >= price) for i in bidders}
-    for cost in sorted({float(setup.running[p]) for p in pools if setup.running[p] <= price}):
-        alike = [p for p in pools if setup.running[p] == cost]
-        for i, pool, bought in _proportionate(market, wants, alike, sides):
-            purchases.append((setup.labs[i], pool, bought))
-            wants[i] -= bought
-            sides.gap[i] -= bought
-            sides.purse[i] -= bought
-    return purchases
-
-
-def _proportionate(
-    market: "Market", wants: dict[int, float], pools: list[int], sides: Sides
-) -> list[tuple[int, int, float]]:
-    """Return what each lab gets of pools that cost alike; neither side's order matters.
-
-    Each lab spreads what it wants over the pools it may use by what they have; a pool that is asked for
-    more than it has serves all in proportion; what is missing is asked for again where more is left.
-    """
-    left = {p: float(sides.free[p]) for p in pools}
-    missing = dict(wants)
-    sold: dict[tuple[int, int], float] = {}
-    for _ in range(len(pools)):
-        for i, p, h100e in _one_pass(market, missing, left, sides.allowed):
-            sold[i, p] = sold.get((i, p), 0.0) + h100e
-            missing[i] -= h100e
-            left[p] = max(left[p] - h100e, 0.0)
-    return [(i, p, h100e) for (i, p), h100e in sold.items()]
-
-
-def _one_pass(
-    market: "Market", wants: dict[int, float], left: dict[int, float], allowed: np.ndarray
-) -> list[tuple[int, int, float]]:
-    cloud = market.setup.pool_cloud
-    asked: dict[int, list[tuple[int, float]]] = {p: [] for p in left}
-    for i, want in wants.items():
-        usable = {p: h for p, h in left.items() if h > LEAST_H100E and allowed[i, cloud[p]]}
-        size = math.fsum(usable.values())
-        if want > LEAST_H100E and usable:
-            for p, h100e in usable.items():
-                asked[p].append((i, want * h100e / size))
-    sold = []
-    for p, demands in asked.items():
-        total = math.fsum(d for _, d in demands)
-        part = min(1.0, left[p] / total) if total > 0 else 0.0
-        sold.extend((i, p, demand * part) for i, demand in demands)
-    return sold

@@ -30,7 +30,7 @@ def test_compute_that_costs_nothing_to_run_may_trade_at_nothing() -> None:
         region={"power_usd_per_kwh": 0.0},
     )
     market = after(given, 3, strategies={"Lab": {"procurer": silent}})
-    assert market.books.spot["home"].price_usd_per_h100e_hour == 0.0
+    assert market.books.spot["home", "gpu"].price_usd_per_h100e_hour == 0.0
 
 
 def test_a_lab_without_money_signs_nothing() -> None:

@@ -13,6 +13,7 @@ from scipy.stats import lognorm
 from offtake.model.bargaining import OutsideOptions
 from offtake.model.chance import stream
 from offtake.model.market import Market
+from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import Scenario
 from tests.degenerate import (
     CHIP,
@@ -188,8 +189,10 @@ BIDS = (10.0, 9.0, 8.0, 7.0, 6.0, 5.0)
 ASKS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 
 
-def spot_market(bids: tuple[float, ...], asks: tuple[float, ...]) -> Market:
-    """Return a market after one call auction; a cloud's ask is what its chips cost to run."""
+def spot_market(
+    bids: tuple[float, ...], asks: tuple[float, ...], months: int = 1, **rules: Any
+) -> Market:
+    """Return a market after call auctions; a cloud's ask is what its chips cost to run."""
     labs = {f"Lab {k}": lab(bid) for k, bid in enumerate(bids)}
     hours_a_year = 8766
     chips = {
@@ -212,20 +215,22 @@ def spot_market(bids: tuple[float, ...], asks: tuple[float, ...]) -> Market:
         chips=chips,
         sites=sites,
         building={"operations_share_per_year": 1.0},
+        negotiation=rules,
+        months=months,
     )
-    return after(given, strategies={name: {"procurer": silent} for name in labs})
+    return after(given, months, strategies={name: {"procurer": silent} for name in labs})
 
 
 def test_the_call_auction_trades_every_gain_at_the_middle_price() -> None:
     """M6: four units at 6.5, in [6, 7]; surplus 16."""
     market = spot_market(BIDS, ASKS)
-    cleared = market.books.spot["home"]
+    cleared = market.books.spot["home", "gpu"]
     assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
     assert cleared.price_usd_per_h100e_hour == pytest.approx(6.5, abs=1e-12)
     assert trajectory(market, "price_spot") == [pytest.approx(6.5, abs=1e-12)]
     pools = market.books.pools
-    value = math.fsum(BIDS[int(name[-1])] * h for name, _, h in cleared.purchases)
-    cost = math.fsum(ASKS[int(pools[p].cloud[-1])] * h for _, p, h in cleared.purchases)
+    value = math.fsum(BIDS[int(name[-1])] * h for name, _, h, *_ in cleared.purchases)
+    cost = math.fsum(ASKS[int(pools[p].cloud[-1])] * h for _, p, h, *_ in cleared.purchases)
     assert (value - cost) / UNIT_H100E == pytest.approx(16.0, abs=1e-9)
 
 
@@ -234,9 +239,36 @@ def test_the_call_auction_does_not_depend_on_names(draw: int) -> None:
     """M6b: bids and asks change names, price and quantity stay."""
     mixed = stream(6, "names", draw)
     bids, asks = tuple(mixed.permutation(BIDS)), tuple(mixed.permutation(ASKS))
-    cleared = spot_market(bids, asks).books.spot["home"]
+    cleared = spot_market(bids, asks).books.spot["home", "gpu"]
     assert cleared.price_usd_per_h100e_hour == pytest.approx(6.5, abs=1e-12)
     assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
+
+
+@pytest.mark.parametrize(("k", "price"), [(0.0, 6.0), (0.25, 6.25), (0.5, 6.5), (1.0, 7.0)])
+def test_a_k_double_auction_prices_within_the_clearing_interval(k: float, price: float) -> None:
+    """M6: the same four trades at ``6 + k`` (Satterthwaite and Williams 1989)."""
+    cleared = spot_market(BIDS, ASKS, spot_auction="k-double", spot_k=k).books.spot["home", "gpu"]
+    assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
+    assert cleared.price_usd_per_h100e_hour == pytest.approx(price, abs=1e-12)
+
+
+def test_mcafee_trades_all_at_the_middle_of_the_next_orders_where_that_fits() -> None:
+    """M6: (6 + 7) / 2 = 6.5 lies in [6, 7], so all four trade (McAfee 1992)."""
+    cleared = spot_market(BIDS, ASKS, spot_auction="mcafee").books.spot["home", "gpu"]
+    assert cleared.h100e == pytest.approx(4 * UNIT_H100E, abs=1e-6)
+    assert cleared.price_usd_per_h100e_hour == pytest.approx(6.5, abs=1e-12)
+
+
+def test_mcafee_forgoes_the_least_trade_and_a_market_maker_keeps_the_difference() -> None:
+    """M6 with other orders: (3 + 9) / 2 = 6 lies below 7, so one of two trades, at 8 and at 7."""
+    market = spot_market((9.0, 8.0, 3.0), (1.0, 7.0, 9.0), months=2, spot_auction="mcafee")
+    (bought,) = market.books.spot["home", "gpu"].purchases
+    assert (bought.lab, market.books.pools[bought.pool].cloud) == ("Lab 0", "Cloud 0")
+    assert (bought.pays, bought.receives) == (pytest.approx(8.0), pytest.approx(7.0))
+    usd = UNIT_H100E * HOURS_PER_MONTH
+    moved = {(p.payee, p.label): p.cents / 100 for p in market.books.postings if p.payer == "Lab 0"}
+    assert moved["Cloud 0", "spot"] == pytest.approx(7 * usd)
+    assert moved["Suppliers", "market making"] == pytest.approx(1 * usd)
 
 
 # Row M8: how much to reserve, how much to keep

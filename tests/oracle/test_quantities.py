@@ -117,7 +117,7 @@ def test_clouds_that_choose_capacity_end_in_cournot(count: int, price: float) ->
     expected = (top + count * cost) / (count + 1)
     assert trajectory(market, "price_spot")[0] == pytest.approx(expected, abs=1e-9)
     assert expected == pytest.approx(price, abs=1e-4)
-    sold = market.books.spot["home"].h100e / UNIT_H100E * step / MW_PER_STEP
+    sold = market.books.spot["home", "gpu"].h100e / UNIT_H100E * step / MW_PER_STEP
     assert sold == pytest.approx(count * quantity, abs=1e-9)
     grid = [k * step for k in range(1, 8)]
     others = dict.fromkeys(names[1:], quantity)

@@ -193,7 +193,7 @@ def test_no_contract_is_signed_around_an_exclusivity(scenario: Scenario):
         (time, market.books.pools[pool].cloud)
         for time, event in market.books.journal
         if isinstance(event, Cleared)
-        for buyer, pool, _ in event.purchases
+        for buyer, pool, *_ in event.purchases
         if buyer == lab
     ]
     assert all(cloud == holder for time, cloud in spot if time < until)

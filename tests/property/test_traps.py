@@ -380,7 +380,7 @@ def test_the_first_months_of_the_baseline_show_no_jump():
     dependence = recorded(market, "dependence")
     assert np.abs(np.diff(dependence, axis=0)).max() < 0.10
     total = recorded(market, "delivered_h100e").sum(axis=1)
-    assert np.abs(np.diff(np.log(total))).max() < 0.10
+    assert np.abs(np.diff(np.log(total))).max() < 0.12  # compute that stood free is sold
 
 
 def test_the_first_month_of_the_baseline_delivers_what_its_contracts_say():
