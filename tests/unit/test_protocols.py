@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -23,6 +24,7 @@ from offtake.model.reading import load_scenario
 
 DUOPOLY = "duopoly"
 ROUNDING = 1e-9
+SOME = hypothesis(max_examples=25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,11 @@ def matches(draw: st.DrawFn) -> Match:
 
 
 SET: dict[str, list[dict[str, Any]]] = {
-    "tactics": [{}, {"lab_tactic": "tit-for-tat"}, {"cloud_tactic": "resource", "lab_beyond": 0.3}],
+    "tactics": [
+        {"rounds": 20},
+        {"rounds": 20, "lab_tactic": "tit-for-tat"},
+        {"rounds": 20, "cloud_tactic": "resource", "lab_beyond": 0.3},
+    ],
     "sealed-bids": [{}, {"format": "second-price"}],
     "rubinstein": [{}, {"rounds": 2}],
     "nash-in-nash": [{}, {"replacement": True}],
@@ -123,6 +129,7 @@ CASES = [(name, settings) for name in BARGAINERS for settings in SET.get(name, [
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
+@SOME
 @given(matches())
 def test_prices_keep_to_what_both_sides_accept_and_to_the_protocols_bounds(
     name: str, settings: dict[str, Any], match: Match
@@ -139,6 +146,7 @@ def test_prices_keep_to_what_both_sides_accept_and_to_the_protocols_bounds(
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
+@SOME
 @given(matches())
 def test_to_be_watched_changes_nothing(name: str, settings: dict[str, Any], match: Match):
     protocol = bargainer(name, settings)
@@ -150,6 +158,7 @@ def test_to_be_watched_changes_nothing(name: str, settings: dict[str, Any], matc
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
+@SOME
 @given(matches())
 def test_a_pair_is_priced_the_same_whoever_else_is_there(
     name: str, settings: dict[str, Any], match: Match
