@@ -44,7 +44,7 @@ FROM, TO = 12, 72
 """Months of the mean price, counted from zero: 2026 to 2030."""
 LATE = 35
 """December 2027."""
-LABS_DEMAND = frozenset(
+UNMATCHED = frozenset(
     {
         "outbid",
         "no price suits both sides",
@@ -53,7 +53,7 @@ LABS_DEMAND = frozenset(
         "it cannot bear more take-or-pay",
     }
 )
-"""Reasons that are not a pair's walking away."""
+"""Reasons of lots that met nobody; all others are those of pairs that walked away."""
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def outcome(market: Market) -> Numbers:
         "price": float(series(market, "price_new")[FROM:TO].mean()),
         "dependence": float(dependence(market)[LATE, lab, cloud]),
         "refusals": len(refused),
-        "walked_away": sum(reason not in LABS_DEMAND for reason in refused),
+        "walked_away": sum(reason not in UNMATCHED for reason in refused),
         "contracts": sum(c.ceiling is not None for c in market.books.contracts.facts),
         "energised_gw": float(series(market, "energised_mw")[TO - 1].sum()) / 1000,
     }

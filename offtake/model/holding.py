@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from offtake.model.contracting import enter_into
 from offtake.model.contracts import Contract, Site
 from offtake.model.events import Held, Withdrawn
+from offtake.model.standing import parties
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -46,4 +47,4 @@ def _objection(market: "Market", contract: Contract) -> str:
     if {contract.buyer, contract.seller} & market.books.failed:
         return "default"
     clause = market.books.forbids(contract.buyer, contract.seller, market.time)
-    return f"clause:exclusivity of {clause.holder}" if clause is not None else ""
+    return f"clause:{type(clause).__name__} of {parties(clause)[1]}" if clause is not None else ""

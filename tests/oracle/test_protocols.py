@@ -268,7 +268,7 @@ def test_what_is_talked_about_is_given_up_when_an_exclusivity_forbids_it() -> No
     market.run_until(7)
     assert prices(market) == {}
     (gone,) = [e for _, e in market.books.journal if isinstance(e, Withdrawn)]
-    assert gone.cause == "clause:exclusivity of Other"
+    assert gone.cause == "clause:SupplyExclusivity of Other"
     assert market.books.committed_kw.sum() == 0
 
 

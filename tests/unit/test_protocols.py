@@ -45,7 +45,7 @@ def installed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, __name__, sys.modules[AtTheFloor.__module__])
     real = plugins.entry_points
 
-    def found(*, group: str, **named: str) -> Any:
+    def found(*, group: str, **named: Any) -> Any:
         return [point] if group == "offtake.bargainers" else real(group=group, **named)
 
     monkeypatch.setattr(plugins, "entry_points", found)
