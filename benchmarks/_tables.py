@@ -41,6 +41,18 @@ def between(low: str, high: str) -> Callable[[Line], str]:
     return lambda line: f"{figure(line[low])} to {figure(line[high])}"
 
 
+def effect(key: str) -> Callable[[Line], str]:
+    """Return what reads a column that holds an effect with its interval."""
+
+    def read(line: Line) -> str:
+        given = line[key]
+        if given["mean"] == given["low"] == given["high"] == 0:
+            return "-"
+        return f"{figure(given['mean'])} ({figure(given['low'])} to {figure(given['high'])})"
+
+    return read
+
+
 def band(line: Line) -> str:
     """Return the band of a pattern in words."""
     low, high = line["band"]
@@ -67,7 +79,7 @@ def strictness(key: str) -> Callable[[Line], str]:
     return lambda line: f"{line[key]:.1g}" if line["compared"] else "-"
 
 
-def effect(key: str) -> Callable[[Line], str]:
+def marked(key: str) -> Callable[[Line], str]:
     """Return what reads a column of an effect with its interval; in bold where it excludes zero."""
 
     def read(line: Line) -> str:
@@ -86,12 +98,12 @@ TABLES = (
         columns={
             "clause": column("clause"),
             "against": column("against"),
-            "price of new contracts": effect("price_new"),
-            "price OpenAI pays": effect("price_paid"),
-            "dependence on Azure": effect("focal_dependence"),
-            "HHI": effect("concentration"),
-            "dark MW": effect("dark_mw"),
-            "idle MW": effect("idle_mw"),
+            "price of new contracts": marked("price_new"),
+            "price OpenAI pays": marked("price_paid"),
+            "dependence on Azure": marked("focal_dependence"),
+            "HHI": marked("concentration"),
+            "dark MW": marked("dark_mw"),
+            "idle MW": marked("idle_mw"),
         },
     ),
     Table(
@@ -131,6 +143,22 @@ TABLES = (
             "band": band,
             "runs inside": column("share_of_runs_inside"),
             "holds": column("holds"),
+        },
+    ),
+    Table(
+        measurement="protocol",
+        columns={
+            "protocol": lambda line: f"`{line['protocol']}`",
+            "median": column("median"),
+            "minimum": column("minimum"),
+            "all surplus": column("all_surplus_over_all_optimum"),
+            "price": column("price"),
+            "effect on price": effect("price_effect"),
+            "dependence": column("dependence"),
+            "effect on dependence": effect("dependence_effect"),
+            "refusals": column("refusals"),
+            "of these walked away": column("walked_away"),
+            "contracts": column("contracts"),
         },
     ),
     Table(

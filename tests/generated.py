@@ -50,6 +50,18 @@ TABLES = (
     "policies",
     "events",
 )
+PROTOCOLS: list[tuple[str, dict[str, Any]]] = [
+    ("outside-options", {}),
+    ("threat-point", {}),
+    ("rubinstein", {"rounds": 3}),
+    ("nash-in-nash", {}),
+    ("nash-in-nash", {"replacement": True}),
+    ("tactics", {"deadline_months": 5.5, "rounds": 10}),
+    ("tactics", {"lab_tactic": "resource", "cloud_tactic": "tit-for-tat", "rounds": 10}),
+    ("sealed-bids", {}),
+    ("sealed-bids", {"format": "second-price"}),
+    ("private-information", {}),
+]
 OLD_H100E_PER_MW = 800.0
 PRICE_USD_PER_H100E_HOUR = 2.0
 USER_PRICE_USD = 2.5
@@ -129,6 +141,7 @@ def scenarios(
         ),
         negotiation=Negotiation(
             **draw(_terms()),
+            **draw(_protocol()),
             assignability=draw(st.sampled_from(["none", "free"])),
             spot_auction=draw(st.sampled_from(["uniform", "k-double", "mcafee"])),
             spot_k=draw(st.sampled_from([0.0, 0.3])),
@@ -290,6 +303,13 @@ def _buyer(draw: st.DrawFn, mw: int, least_cash_usd: float) -> Lab:
         parent_funding_usd_per_year=draw(st.sampled_from([0.0, 1e9])),
         **draw(st.sampled_from([{}, {}, IDLE])),
     )
+
+
+@st.composite
+def _protocol(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a protocol, the default as often as all others together."""
+    name, protocol = draw(st.sampled_from([*PROTOCOLS, *[PROTOCOLS[0]] * (len(PROTOCOLS) - 2)]))
+    return {"bargainer": name, "protocol": protocol}
 
 
 @st.composite

@@ -58,6 +58,7 @@ EXIT_BY_KIND = {"invariant": Code.MODEL, "memory": Code.RESOURCES}
 )
 @json_option
 @click.option("--check/--no-check", default=True, help="Check invariants each month [on].")
+@click.option("--trace", is_flag=True, help="Keep every offer, as negotiations.parquet.")
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Processes [cores, at most seeds]."
 )
@@ -73,14 +74,17 @@ def command(
     out: Path | None,
     as_json: bool,
     check: bool,
+    trace: bool,
     workers: int | None,
 ) -> int:
     """Run a scenario, write its tables where asked, and tell its numbers."""
+    if trace and out is None:
+        raise click.UsageError("--trace keeps offers as a table; name its folder with --out.")
     if seed is not None and seeds is not None:
         raise click.UsageError("--seed names one run and --seeds a number of runs; give one.")
     chosen = seeds if seeds is not None else (1 if seed is None else seed,)
     with Interrupts() as interrupts, _place(out) as place:
-        asked = planned(scenario, chosen, months, overrides, check)
+        asked = planned(scenario, chosen, months, overrides, check, trace)
         ensemble = simulated(terminal, asked, workers, interrupts)
         kept = keep(ensemble, place)
     if interrupts.code is not None:
@@ -122,11 +126,12 @@ def planned(
     months: int | None,
     overrides: tuple[str, ...],
     check: bool,
+    trace: bool = False,
 ) -> "Plan":
     """Read the scenario; a horizon beyond its own is wrong use of the command line."""
     from offtake.experiments.run import plan
 
-    asked = plan(scenario, seeds=seeds, overrides=overrides, check=check)
+    asked = plan(scenario, seeds=seeds, overrides=overrides, check=check, trace=trace)
     if months is None:
         return asked
     if months > asked.months:

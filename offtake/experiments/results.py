@@ -38,6 +38,8 @@ TABLES = (
     "flow_matrix",
     "events",
 )
+TRACED = "negotiations"
+"""Table of a result whose negotiations were traced."""
 MANIFEST = "manifest.json"
 SCENARIO = "scenario.json"
 PACKAGES = ("numpy", "polars", "mesa")
@@ -75,6 +77,8 @@ class Result:
     balance_sheets: pl.DataFrame
     flow_matrix: pl.DataFrame
     events: pl.DataFrame
+    negotiations: pl.DataFrame | None = None
+    """Offer by offer, where negotiations were traced."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -84,7 +88,8 @@ class Result:
     @property
     def frames(self) -> Frames:
         """The tables by name."""
-        return {name: getattr(self, name) for name in TABLES}
+        tables = {name: getattr(self, name) for name in (*TABLES, TRACED)}
+        return {name: table for name, table in tables.items() if table is not None}
 
     def write(self, folder: str | Path) -> Path:
         """Write the tables and their manifest into a new folder."""
@@ -356,7 +361,8 @@ def _sync(folder: Path) -> None:
 def _open[R: Result](kind: type[R], folder: Path) -> R:
     manifest = _manifest(folder)
     contents = {name: _content(folder, name, facts) for name, facts in manifest["files"].items()}
-    frames = {name: pl.read_parquet(io.BytesIO(contents[f"{name}.parquet"])) for name in TABLES}
+    tables = [name for name in (*TABLES, TRACED) if f"{name}.parquet" in contents]
+    frames = {name: pl.read_parquet(io.BytesIO(contents[f"{name}.parquet"])) for name in tables}
     scenario = Scenario.model_validate_json(contents[SCENARIO])
     return kind(scenario=scenario, manifest=manifest, **frames)
 

@@ -15,7 +15,15 @@ from typing import Any
 
 import polars as pl
 
-from offtake.experiments.results import TABLES, Ensemble, Failure, Frames, Result, describe
+from offtake.experiments.results import (
+    TABLES,
+    TRACED,
+    Ensemble,
+    Failure,
+    Frames,
+    Result,
+    describe,
+)
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
 from offtake.model.reading import digest as digest_of
@@ -43,7 +51,13 @@ class Plan:
     months: int
     check: bool = True
     overrides: tuple[str, ...] = ()
+    trace: bool = False
     market: Callable[..., Market] = Market
+
+    def begin(self, seed: int) -> Market:
+        """Return the market of one run before its first month."""
+        traced = {"trace": True} if self.trace else {}
+        return self.market(self.scenario, rng=seed, check=self.check, **traced)
 
 
 def run(
@@ -54,6 +68,7 @@ def run(
     months: int | None = None,
     overrides: Iterable[str] = (),
     check: bool = True,
+    trace: bool = False,
 ) -> Result:
     """Run a scenario and return its tables.
 
@@ -71,9 +86,13 @@ def run(
         Changes to the scenario, each `path=value`.
     check
         Whether the invariants are checked each month.
+    trace
+        Whether every offer of every negotiation is kept, as the table `negotiations`.
     """
     chosen = (seed,) if seeds is None else seeds
-    asked = plan(scenario, seeds=chosen, months=months, overrides=overrides, check=check)
+    asked = plan(
+        scenario, seeds=chosen, months=months, overrides=overrides, check=check, trace=trace
+    )
     return _result(asked, {number: simulate(asked, number) for number in asked.seeds})
 
 
@@ -84,6 +103,7 @@ def plan(
     months: int | None = None,
     overrides: Iterable[str] = (),
     check: bool = True,
+    trace: bool = False,
 ) -> Plan:
     """Read a scenario and say which runs to make of it."""
     changes = tuple(overrides)
@@ -95,6 +115,7 @@ def plan(
         months=_months(scenario, months),
         check=check,
         overrides=changes,
+        trace=trace,
     )
 
 
@@ -139,7 +160,7 @@ def simulate(
     plan: Plan, seed: int, *, stop: Stop = _never, month_done: Callable[[], object] = _never
 ) -> Frames:
     """Make one run and return its tables."""
-    market = plan.market(plan.scenario, rng=seed, check=plan.check)
+    market = plan.begin(seed)
     _advance(market, plan.months, stop, month_done)
     return market.frames()
 
@@ -184,7 +205,7 @@ def _attempt(
     """Make one run; where it fails, return what is known about the failure."""
     market = None
     try:
-        market = plan.market(plan.scenario, rng=seed, check=plan.check)
+        market = plan.begin(seed)
         _advance(market, plan.months, stop, month_done)
         return market.frames()
     except Stopped:
@@ -318,7 +339,8 @@ def _ensemble(plan: Plan, done: dict[int, Frames | Failure]) -> Ensemble:
 
 def _result(plan: Plan, runs: dict[int, Frames], failures: tuple[Failure, ...] = ()) -> Result:
     seeds = tuple(sorted(runs))
-    frames = {name: pl.concat([runs[seed][name] for seed in seeds]) for name in TABLES}
+    tables = (*TABLES, TRACED) if plan.trace else TABLES
+    frames = {name: pl.concat([runs[seed][name] for seed in seeds]) for name in tables}
     manifest = describe(
         plan.scenario,
         digest=plan.digest,

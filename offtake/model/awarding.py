@@ -55,15 +55,16 @@ def _agree(market: "Market", table: Table, views: dict[str, CloudView], compared
     market.round = negotiate(
         rules=market.setup.rules,
         table=table,
-        suppliers=_suppliers(views),
+        suppliers=_suppliers(market, views),
         exposure=exposures(market),
         affiliates=market.setup.affiliates,
         bargainer=market.bargainer,
         benchmark=compared,
+        traced=market.traces is not None,
     )
     market.table = table
-    if market.trace:
-        market.tables.append((market.month, table, market.round))
+    if market.traces is not None:
+        market.traces.note(market.month, table, market.round)
 
 
 def _requests(market: "Market", tender: Tender) -> list[Request]:
@@ -85,6 +86,8 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
             dependence=psi,
             need_h100e=view.need_h100e,
             rank=order(market.setup.seed, "lot", drawn_as, market.month, lot.start_months),
+            name=tender.lab,
+            runway_months=runway,
         )
         for lot in tender.lots
     ]
@@ -149,13 +152,16 @@ def _without_deterred(
     return replace(table, allowed=table.allowed & ~stay_out)
 
 
-def _suppliers(views: dict[str, CloudView]) -> list[Supplier]:
+def _suppliers(market: "Market", views: dict[str, CloudView]) -> list[Supplier]:
     return [
         Supplier(
             index=v.index,
             impatience=v.discount_per_year + max(v.idle_share, 0.0),
+            name=name,
+            drawn_as=market.setup.drawn_as[name],
+            idle_share=max(v.idle_share, 0.0),
         )
-        for v in views.values()
+        for name, v in views.items()
     ]
 
 

@@ -34,6 +34,7 @@ from offtake.model.events import (
     Energised,
     Entered,
     Happened,
+    Held,
     Lapsed,
     Noticed,
     NoticeGiven,
@@ -205,7 +206,8 @@ class Books:
         self.adopted: dict[tuple[str, str], float] = {}
         self.ported: np.ndarray | None = None
         self.contracts = Contracts()
-        self.notices: dict[str, Noticed] = {}
+        self.notices: dict[str, Noticed | Held] = {}
+        """Offers that wait, for a holder of first refusal or for talks to end; their capacity is kept."""
         self.clauses: list[Clause] = []
         self.clauses_of_contracts: dict[str, tuple[Clause, ...]] = {}
         self.tranches: dict[str, Tranche] = {}
@@ -255,7 +257,7 @@ class Books:
                 )
             case Reserved():
                 self.own_kw[event.pool_index] += event.capacity_kw
-            case Noticed():
+            case Noticed() | Held():
                 self.notices[event.contract.name] = event
                 self._escrow(event, 1)
             case Withdrawn():
@@ -375,6 +377,20 @@ class Books:
     def active_rows(self) -> np.ndarray:
         """Return the rows of contracts in force."""
         return np.flatnonzero(self.contracts.live[: self.contracts.size])
+
+    def held_contracts(self) -> list[Contract]:
+        """Return what will be signed when talks end."""
+        return [n.contract for n in self.notices.values() if isinstance(n, Held)]
+
+    def held_sites(self) -> list[Site]:
+        """Return the sites that will be opened when talks end."""
+        talks = [n for n in self.notices.values() if isinstance(n, Held)]
+        return [site for talk in talks for site in talk.sites]
+
+    def shells_left_kw(self, landlord: str) -> int:
+        """Return the shells of a landlord that are neither let nor kept while somebody talks."""
+        kept = sum(s.capacity_kw for s in self.held_sites() if s.landlord == landlord)
+        return max(self.shells_kw.get(landlord, 0) - kept, 0)
 
     def forbids(self, buyer: str, seller: str, time: float) -> Clause | None:
         """Return the clause that a contract of the pair would break, if any."""
@@ -503,11 +519,10 @@ class Books:
         row[full] += sign * contract.capacity_kw
         covered[full] += per_kw * contract.capacity_kw
 
-    def _escrow(self, notice: Noticed, sign: int) -> None:
-        """Keep the capacity of a notified offer, and of what the holder would sign instead."""
-        self._commit(notice.contract, sign)
-        if notice.match is not None:
-            self._commit(notice.match, sign)
+    def _escrow(self, notice: Noticed | Held, sign: int) -> None:
+        """Keep the capacity of an offer that waits, and of what a holder would sign instead."""
+        for contract in notice.in_escrow:
+            self._commit(contract, sign)
 
     def _sign(self, contract: Contract) -> None:
         if contract.name in self.notices:

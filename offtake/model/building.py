@@ -23,7 +23,7 @@ def open_sites(
     building = market.setup.scenario.building
     largest = int(building.largest_site_mw * 1000)
     if option.landlord is not None:
-        capacity_kw = min(capacity_kw, market.books.shells_kw[option.landlord])
+        capacity_kw = min(capacity_kw, market.books.shells_left_kw(option.landlord))
     opened = []
     left = capacity_kw
     while left > 0:

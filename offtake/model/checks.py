@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib import import_module
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +16,7 @@ from offtake.model.scenario import (
     NAME,
     SLUG,
     ContractGiven,
+    Negotiation,
     PaymentTerms,
     Scenario,
     SiteGiven,
@@ -65,6 +67,9 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("events", "lab"): ("labs",),
 }
 """Which tables a key's text, texts or own keys name something in."""
+DEFAULT_BARGAINER = Negotiation().bargainer
+PROTOCOLS = "offtake.model.protocols"
+"""Where protocols stand, and what can be set of them."""
 UNFOUNDED = ("what-if", "judgement")
 """Sources that may speak about the time after the cut-off."""
 KW = 0.001
@@ -193,6 +198,17 @@ def _is_usable(data: Tables, table: str) -> bool:
 def _table(data: Tables, name: str) -> dict[str, Any]:
     value = data.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def check_protocol(data: Tables) -> Iterator[Issue]:
+    """Find out whether the protocol that prices deals is known, and set as it can be."""
+    rules = _table(data, "negotiation")
+    name, given = rules.get("bargainer", DEFAULT_BARGAINER), rules.get("protocol", {})
+    if not isinstance(name, str) or not isinstance(given, dict):
+        return  # the schema has said so already
+    if name != DEFAULT_BARGAINER or given:
+        module = import_module(PROTOCOLS)  # at need only: reading a scenario loads no array library
+        yield from module.check_settings(name, given)
 
 
 def check_terms(parts: Scenario) -> Iterator[Issue]:

@@ -9,6 +9,7 @@ from offtake.model.contracting import end, expire, step_up
 from offtake.model.first_refusal import close_window
 from offtake.model.fitting import power
 from offtake.model.governing import change_policy
+from offtake.model.holding import end_talks
 from offtake.model.news import happen, undo
 from offtake.model.tranches import pay_tranche
 
@@ -38,6 +39,8 @@ def act(market: "Market", entry: Entry) -> None:
             power(market, entry.name)
         case "window":
             close_window(market, entry.name)
+        case "talks":
+            end_talks(market, entry.name)
         case "agreement":
             follow_agreement(market, entry.name)
         case "tranche":

@@ -25,7 +25,8 @@ def draft(
     pair = (buyer, pool.cloud)
     market.contract_count[pair] = market.contract_count.get(pair, 0) + 1
     lead = math.ceil(option.lead_months) if option is not None else 0
-    start = market.time + max(deal.request.lot.start_months, lead)
+    signed = market.time + deal.delay_months
+    start = market.time + max(deal.request.lot.start_months, lead + deal.delay_months)
     theta = float(market.setup.theta[pool_index])
     contract = Contract(
         name=f"{buyer} with {pool.cloud} {market.contract_count[pair]}",
@@ -34,7 +35,7 @@ def draft(
         capacity_kw=kw,
         h100e_per_mw=theta,
         price_usd_per_h100e_hour=deal.price,
-        signed=market.time,
+        signed=signed,
         start=start,
         end=start + deal.term_months,
         take_or_pay=TakeOrPay(floor=deal.floor_share),

@@ -183,10 +183,30 @@ class Noticed(Event):
     match_sites: tuple[Site, ...] = ()
     """Sites that are opened if the holder matches."""
 
+    @property
+    def in_escrow(self) -> tuple[Contract, ...]:
+        """What capacity is kept for."""
+        return (self.contract,) if self.match is None else (self.contract, self.match)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Event):
+    """A pair is still talking; the capacity of what it will sign is in escrow until then."""
+
+    contract: Contract
+    until: float
+    sites: tuple[Site, ...] = ()
+    """Sites that are opened with the signature."""
+
+    @property
+    def in_escrow(self) -> tuple[Contract, ...]:
+        """What capacity is kept for."""
+        return (self.contract,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn(Event):
-    """A noticed offer does not go ahead; the escrow is released."""
+    """A noticed offer, or one still talked about, does not go ahead; the escrow is released."""
 
     contract: str
 
@@ -440,6 +460,7 @@ AnyEvent = (
     | ShellsOffered
     | Reserved
     | Noticed
+    | Held
     | Withdrawn
     | Signed
     | Stepped

@@ -23,7 +23,7 @@ def notify(
 ) -> None:
     """Notify a contract to the holder, who has the window of the clause to match it."""
     match, match_sites = _match(market, deal, contract.buyer, clause.holder, contract.capacity_kw)
-    closes = clause.closes(market.time)
+    closes = clause.closes(contract.signed)  # notified when the talks have ended
     market.apply(
         Noticed(
             contract=contract,
@@ -41,7 +41,7 @@ def notify(
 def close_window(market: "Market", name: str) -> None:
     """Sign what was notified: with the holder if it matches, with the notified seller otherwise."""
     notice = market.books.notices.get(name)
-    if notice is None:
+    if not isinstance(notice, Noticed):
         return
     cause = f"clause:first refusal of {notice.holder}"
     contract, sites = notice.contract, notice.sites

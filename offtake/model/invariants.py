@@ -80,8 +80,8 @@ def _capacity(market: "Market") -> Iterator[str]:
     promised = np.zeros(len(books.pools), dtype=np.int64)
     np.add.at(promised, c.pool[: c.size], c.committed_kw(market.month))
     for notice in books.notices.values():
-        for contract in (notice.contract, notice.match):
-            if contract is not None and contract.runs_in_month(market.month):
+        for contract in notice.in_escrow:
+            if contract.runs_in_month(market.month):
                 promised[books.pool_index[contract.pool]] += contract.capacity_kw
     wrong = np.flatnonzero(promised != books.committed_kw[:, market.month])
     for pool in wrong.tolist():

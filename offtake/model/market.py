@@ -9,7 +9,7 @@ import numpy as np
 from mesa.time import Priority, Schedule
 
 from offtake.model.auctions import SpotAuction, spot_auction
-from offtake.model.bargaining import Bargainer, bargainer
+from offtake.model.bargaining import Bargainer
 from offtake.model.books import Books
 from offtake.model.calendar import Calendar
 from offtake.model.dates import run_due
@@ -23,9 +23,11 @@ from offtake.model.opening import calibrated, date_everything, opening
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
 from offtake.model.proposals import Tender
+from offtake.model.protocols import bargainer
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
 from offtake.model.setup import set_up
+from offtake.model.traces import Traces
 from offtake.model.training import training_shares
 from offtake.model.view import CloudView, LabView
 
@@ -53,7 +55,7 @@ class Market(mesa.Model):
     check
         Whether the invariants are checked at the end of every month.
     trace
-        Whether the table of every negotiation is kept.
+        Whether every negotiation is kept: its table, and each offer as a row of `negotiations`.
     strategies
         Strategies by participant and port, for those that the scenario does not name.
 
@@ -79,9 +81,9 @@ class Market(mesa.Model):
         self.setup = set_up(scenario, int(rng))
         self.scenario_data = scenario
         self.check = check
-        self.trace = trace
-        self.bargainer: Bargainer = bargainer(scenario.negotiation.bargainer)
+        self.traces = Traces() if trace else None
         rules = scenario.negotiation
+        self.bargainer: Bargainer = bargainer(rules.bargainer, rules.protocol)
         self.spot_auction: SpotAuction = spot_auction(rules.spot_auction, rules.spot_k)
         self.calendar = Calendar()
         self.books = Books(
@@ -124,7 +126,6 @@ class Market(mesa.Model):
         self.round: Round | None = None
         self.losses: Losses | None = None
         self.table: Table | None = None
-        self.tables: list[tuple[int, Table, Round]] = []
         self.site_count: dict[str, int] = {}
         self.contract_count: dict[tuple[str, str], int] = {}
         load_observables()
@@ -216,7 +217,10 @@ class Market(mesa.Model):
             raise InvariantViolation(self.time, broken)
 
     def frames(self) -> dict[str, Any]:
-        """Return the tables of the run as Polars frames: trajectories, contracts, sites, flows, events."""
+        """Return the tables of the run as Polars frames: trajectories, contracts, sites, flows, events.
+
+        Where the run is traced there is one more, negotiations.
+        """
         return self.recorder.frames(self)
 
     def _enter(self, strategies: Mapping[str, Mapping[str, Any]]) -> None:

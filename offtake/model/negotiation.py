@@ -6,12 +6,14 @@ that into a first price of the same worth where contracts follow an index or an 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from offtake.model.bargaining import Bargainer, Match
+from offtake.model.bargaining import Bargainer, Match, Outcome
+from offtake.model.bundles import Bundles
+from offtake.model.chance import stream
 from offtake.model.clearing import CLEARING_STEPS, Allocation, Bids, ascend
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
@@ -41,6 +43,9 @@ class Request:
     """psi, USD per H100e-hour (pro-5)."""
     need_h100e: float
     rank: int
+    name: str = ""
+    """Of the lab."""
+    runway_months: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,11 @@ class Supplier:
     index: int
     impatience: float
     """rho_c, a year (bar-2)."""
+    name: str = ""
+    drawn_as: str = ""
+    """Name under which its draws stand."""
+    idle_share: float = 0.0
+    """Share of its energised capacity that stands free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +81,22 @@ class Deal:
     limits: tuple[float, float]
     slack: float
     affiliate: bool
+    delay_months: float = 0.0
+    """Months that the talks go on; the signature waits for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talks:
+    """What the pairs that were matched in a month said to each other; arrays by pair."""
+
+    requests: tuple[Request, ...]
+    clouds: tuple[str, ...]
+    outcome: Outcome
+    price: np.ndarray
+    """Start price, USD per H100e-hour."""
+    agreed: np.ndarray
+    scale: np.ndarray
+    """What a start price is multiplied by to give the fixed price of the contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +112,8 @@ class Round:
     """Joint surplus of all deals, USD an hour."""
     optimum: float
     """Largest joint surplus with the same eligibility (row A5); NaN when not asked for."""
+    talks: Talks | None = None
+    """What was said; none unless traced, or where nobody was matched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +237,7 @@ def negotiate(
     affiliates: np.ndarray,
     bargainer: Bargainer,
     benchmark: bool,
+    traced: bool = False,
 ) -> Round:
     """Match lots and columns at once and price every match (bar-1 to bar-3)."""
     labs = np.array([r.lab for r in table.requests])
@@ -227,7 +256,11 @@ def negotiate(
     increment = rules.negotiation.increment_usd_per_h100e_hour
     cleared = ascend(bids, increment)
     optimum = efficient(bids) if benchmark else math.nan
-    deals = _price(rules, table, suppliers, affiliates, bargainer, bids, cleared, labs)
+    met = _met(rules, table, cleared)
+    match = _match(rules, table, suppliers, bids, cleared, met, traced)
+    within = affiliates[labs[met[0]], table.cloud[met[1]]]
+    priced = _price(match, within, bargainer(match)) if len(met[0]) else None
+    deals = _deals(rules, table, cleared, met, match, priced, within) if priced else {}
     served = np.zeros(len(table.requests))
     gained = 0.0
     for (i, j), deal in deals.items():
@@ -240,75 +273,205 @@ def negotiate(
         deals=tuple(deals.values()),
         unmet_h100e=unmet,
         reasons=tuple(
-            _reason(table, surplus, i, unmet[i], asked[i]) for i in range(len(table.requests))
+            _reason(table, surplus, i, unmet[i], asked[i], _walked(met, priced, i))
+            for i in range(len(table.requests))
         ),
         surplus=gained,
         optimum=optimum,
+        talks=_talks(rules, table, match, met, priced) if traced and priced else None,
     )
 
 
-def _price(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Priced:
+    """The outcome of all matches; deals within a group are priced at cost, and never fail."""
+
+    outcome: Outcome
+    price: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    agreed: np.ndarray
+    delay_months: np.ndarray
+
+    def reason(self, pair: int) -> str:
+        """Return why a pair walked away."""
+        return self.outcome.reasons[pair] if self.outcome.reasons else "no agreement"
+
+
+def _met(rules: Rules, table: Table, cleared: Allocation) -> tuple[np.ndarray, np.ndarray]:
+    """Return lots and columns of the matches that are large enough for a contract."""
+    least = max(rules.negotiation.smallest_mw * 1000, 1)
+    lots, columns = np.nonzero(_kilowatts(cleared.taken, table.theta) >= least)
+    return lots, columns
+
+
+def _match(
     rules: Rules,
     table: Table,
     suppliers: Sequence[Supplier],
-    affiliates: np.ndarray,
-    bargainer: Bargainer,
     bids: Bids,
     cleared: Allocation,
-    labs: np.ndarray,
-) -> dict[tuple[int, int], Deal]:
-    lots, columns = np.nonzero(
-        _kilowatts(cleared.taken, table.theta) >= max(rules.negotiation.smallest_mw * 1000, 1)
-    )
-    if not len(lots):
-        return {}
-    patience = {s.index: s.impatience for s in suppliers}
-    match = Match(
+    met: tuple[np.ndarray, np.ndarray],
+    traced: bool,
+) -> Match:
+    """Return what a protocol is told of the pairs that are matched."""
+    lots, columns = met
+    by_index = {s.index: s for s in suppliers}
+    buyers = [table.requests[i] for i in lots.tolist()]
+    sellers = [by_index[c] for c in table.cloud[columns].tolist()]
+    return Match(
         ceiling=table.value[lots, columns],
         floor=table.cost[lots, columns],
         excluded=_replacement(bids, table, cleared)[lots, columns],
         alternative=_elsewhere(bids, table.cloud, cleared)[lots, columns],
-        lab_impatience=np.array([table.requests[i].impatience for i in lots.tolist()]),
-        cloud_impatience=np.array([patience[int(c)] for c in table.cloud[columns]]),
+        lab_impatience=np.array([b.impatience for b in buyers]),
+        cloud_impatience=np.array([s.impatience for s in sellers]),
+        lab=tuple(b.name for b in buyers),
+        cloud=tuple(s.name for s in sellers),
+        h100e=cleared.taken[lots, columns],
+        runway_months=np.array([b.runway_months for b in buyers]),
+        idle_share=np.array([s.idle_share for s in sellers]),
+        rivals=_rivals(bids, table.cloud)[lots],
+        slack=CLEARING_STEPS * rules.negotiation.increment_usd_per_h100e_hour,
+        bundles=_bundles(table, bids, cleared, met, by_index),
+        chance=_chance(table, met, by_index),
+        traced=traced,
     )
-    price, lo, hi = bargainer(match)
-    within = affiliates[labs[lots], table.cloud[columns]]
-    price = np.where(within, match.floor, price)
-    lo = np.where(within, match.floor, lo)
-    hi = np.where(within, match.ceiling, hi)
+
+
+def _rivals(bids: Bids, cloud: np.ndarray) -> np.ndarray:
+    """Return by lot how many clouds beside one could serve it at a gain."""
+    return np.array([len(set(cloud[row].tolist())) for row in bids.surplus > 0]) - 1.0
+
+
+def _bundles(
+    table: Table,
+    bids: Bids,
+    cleared: Allocation,
+    met: tuple[np.ndarray, np.ndarray],
+    suppliers: dict[int, Supplier],
+) -> Bundles:
+    taken = np.zeros_like(cleared.taken)
+    taken[met] = cleared.taken[met]
+    return Bundles(
+        labs=tuple(r.name for r in table.requests),
+        clouds=tuple(suppliers[c].name for c in table.cloud.tolist()),
+        value=np.where(np.isfinite(bids.surplus), table.value, -np.inf),
+        taken=taken,
+        wanted=bids.wanted,
+        limit=bids.limit,
+    )
+
+
+def _chance(
+    table: Table, met: tuple[np.ndarray, np.ndarray], suppliers: dict[int, Supplier]
+) -> Callable[[int], np.random.Generator]:
+    """Return the random numbers of a pair: of lab, month and lot, cloud and column."""
+    lots, columns = met
+
+    def drawn(pair: int) -> np.random.Generator:
+        i, j = int(lots[pair]), int(columns[pair])
+        request, supplier = table.requests[i], suppliers[int(table.cloud[j])]
+        lot = sum(r.lab == request.lab for r in table.requests[:i])
+        column = int((table.cloud[:j] == table.cloud[j]).sum())
+        return stream(request.rank, "talks", lot, supplier.drawn_as, column)
+
+    return drawn
+
+
+def _price(match: Match, within: np.ndarray, outcome: Outcome) -> _Priced:
+    """Return what the protocol found, and the cost where a deal stays within a group."""
+    price = np.where(within, match.floor, outcome.price)
+    lo = np.where(within, match.floor, outcome.lo)
+    hi = np.where(within, match.ceiling, outcome.hi)
     # Clearing is exact to some increments only: bounds that cross leave a price between them.
     price = np.where(lo <= hi, np.clip(price, lo, hi), (lo + hi) / 2)
-    price = np.clip(price, match.floor, match.ceiling)
-    slack = CLEARING_STEPS * rules.negotiation.increment_usd_per_h100e_hour
+    return _Priced(
+        outcome=outcome,
+        price=np.clip(price, match.floor, match.ceiling),
+        lo=lo,
+        hi=hi,
+        agreed=within | outcome.agreed,
+        delay_months=np.where(within, 0.0, outcome.delay_months),
+    )
+
+
+def _deals(
+    rules: Rules,
+    table: Table,
+    cleared: Allocation,
+    met: tuple[np.ndarray, np.ndarray],
+    match: Match,
+    priced: _Priced,
+    within: np.ndarray,
+) -> dict[tuple[int, int], Deal]:
+    """Return the deals of the pairs that agree, by lot and column."""
     floors = len(rules.floors)
-    moving = indexation_of(rules.negotiation)
+    scales = _scales(rules, table, met)
     deals = {}
-    for k, (i, j) in enumerate(zip(lots.tolist(), columns.tolist(), strict=True)):
+    for k in np.flatnonzero(priced.agreed).tolist():
+        i, j = int(met[0][k]), int(met[1][k])
         term, phi = divmod(int(table.package[i, j]), floors)
-        request = table.requests[i]
+        scale = scales[k]
+        deals[i, j] = Deal(
+            request=table.requests[i],
+            column=table.columns[j],
+            cloud=int(table.cloud[j]),
+            capacity_kw=int(_kilowatts(cleared.taken[i, j], table.theta[j])),
+            term_months=int(rules.terms[term]),
+            floor_share=float(rules.floors[phi]),
+            price=float(priced.price[k]) * scale,
+            effective_price=float(priced.price[k]),
+            ceiling=float(match.ceiling[k]) * scale,
+            reservation=float(match.floor[k]) * scale,
+            limits=(float(priced.lo[k]) * scale, float(priced.hi[k]) * scale),
+            slack=match.slack * scale,
+            affiliate=bool(within[k]),
+            delay_months=float(priced.delay_months[k]),
+        )
+    return deals
+
+
+def _scales(rules: Rules, table: Table, met: tuple[np.ndarray, np.ndarray]) -> list[float]:
+    """Return by match what a start price is multiplied by to give the fixed price of its package."""
+    moving = indexation_of(rules.negotiation)
+    scales = []
+    for i, j in zip(*(side.tolist() for side in met), strict=True):
+        term, phi = divmod(int(table.package[i, j]), len(rules.floors))
         share = float(rules.floors[phi])
         committed = share + (1 - share) * float(table.use[i, table.package[i, j]])
-        rate = (1 + request.discount_per_year) ** (1 / 12) - 1
+        rate = (1 + table.requests[i].discount_per_year) ** (1 / 12) - 1
         months = rules.terms[term]
         scale = float(levelling(rate, rules.decline_per_month, months)) / committed
         if moving.moves:
             scale *= moving.first_price(rate, rules.decline_per_month, float(months))
-        deals[i, j] = Deal(
-            request=request,
-            column=table.columns[j],
-            cloud=int(table.cloud[j]),
-            capacity_kw=int(_kilowatts(cleared.taken[i, j], table.theta[j])),
-            term_months=int(months),
-            floor_share=share,
-            price=float(price[k]) * scale,
-            effective_price=float(price[k]),
-            ceiling=float(match.ceiling[k]) * scale,
-            reservation=float(match.floor[k]) * scale,
-            limits=(float(lo[k]) * scale, float(hi[k]) * scale),
-            slack=slack * scale,
-            affiliate=bool(within[k]),
-        )
-    return deals
+        scales.append(scale)
+    return scales
+
+
+def _walked(met: tuple[np.ndarray, np.ndarray], priced: _Priced | None, lot: int) -> str:
+    """Return why a pair of a lot walked away, if one did."""
+    if priced is None:
+        return ""
+    gone = np.flatnonzero((met[0] == lot) & ~priced.agreed)
+    return priced.reason(int(gone[0])) if len(gone) else ""
+
+
+def _talks(
+    rules: Rules,
+    table: Table,
+    match: Match,
+    met: tuple[np.ndarray, np.ndarray],
+    priced: _Priced,
+) -> Talks:
+    return Talks(
+        requests=tuple(table.requests[i] for i in met[0].tolist()),
+        clouds=match.cloud,
+        outcome=priced.outcome,
+        price=priced.price,
+        agreed=priced.agreed,
+        scale=np.array(_scales(rules, table, met)),
+    )
 
 
 def _kilowatts(h100e: np.ndarray, theta: np.ndarray) -> np.ndarray:
@@ -352,9 +515,13 @@ def _replacement(bids: Bids, table: Table, cleared: Allocation) -> np.ndarray:
     return np.minimum(result, table.value)
 
 
-def _reason(table: Table, surplus: np.ndarray, i: int, unmet: float, asked: float) -> str:
+def _reason(
+    table: Table, surplus: np.ndarray, i: int, unmet: float, asked: float, walked: str
+) -> str:
     if unmet <= 0.01 * asked:
         return ""
+    if walked:
+        return walked
     if not table.columns or not table.allowed[i].any():
         return "no cloud may sell to it"
     if not (table.room[i] > 0).any():

@@ -66,7 +66,7 @@ def _coming_h100e(market: "Market", rule: Policy, quota: str) -> float:
     chips = market.setup.scenario.chips
     return math.fsum(
         site.capacity_kw * chips[site.pool.chip].h100e_per_mw / 1000
-        for site in market.books.sites.values()
+        for site in (*market.books.sites.values(), *market.books.held_sites())
         if Stage.LEASED <= site.stage <= Stage.POWERED
         and _falls_under(market, rule, quota, site.pool)
     )

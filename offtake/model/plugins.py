@@ -1,4 +1,4 @@
-"""What packages offer through entry points: roles, strategies and clauses."""
+"""What packages offer through entry points: roles, strategies, clauses and protocols."""
 
 import functools
 from importlib.metadata import EntryPoint, entry_points
@@ -43,3 +43,9 @@ def _clause(point: EntryPoint) -> type[Clause]:
             "a clause is a frozen dataclass that extends offtake.model.standing.Clause"
         )
     return found
+
+
+@functools.cache
+def bargainers_from_elsewhere() -> dict[str, Any]:
+    """Return protocols of other packages by name (group ``offtake.bargainers``)."""
+    return {point.name: point.load() for point in entry_points(group="offtake.bargainers")}

@@ -294,6 +294,7 @@ def _validated(draft: _Draft) -> Scenario | None:
     _add(draft, checks.check_names(data))
     _add(draft, checks.check_drawn_as(data))
     _add(draft, checks.check_references(data))
+    _add(draft, checks.check_protocol(data))
     parts = scenario if scenario and not draft.issues else _good_parts(draft)
     _add(draft, checks.check_terms(parts))
     if _is_good(draft, "start") and _is_good(draft, "cutoff"):

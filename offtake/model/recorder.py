@@ -14,6 +14,7 @@ from offtake.model.months import date_of
 from offtake.model.observables import TABLE
 from offtake.model.setup import Setup
 from offtake.model.standing import parties
+from offtake.model.traces import NEGOTIATIONS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,6 +76,11 @@ class Recorder:
             "flow_matrix": matrix,
             "events": pl.DataFrame(_events(market), schema=EVENTS, infer_schema_length=None),
         }
+        if market.traces is not None:
+            rows = market.traces.rows()
+            tables["negotiations"] = pl.DataFrame(
+                rows, schema=NEGOTIATIONS, infer_schema_length=None
+            )
         return {name: table.select(*first, pl.all()) for name, table in tables.items()}
 
     def _trajectories(self) -> "pl.DataFrame":

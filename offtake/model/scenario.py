@@ -6,7 +6,7 @@ reference manual, the JSON Schema for editors and the messages about wrong keys 
 
 import datetime as dt
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -177,7 +177,9 @@ class Negotiation(PaymentTerms):
     value_volatility_per_year: Positive = 0.30
     """Volatility sigma_V of the value of capacity; enters hurdles and take-or-pay (cst-5, cap-4)."""
     bargainer: str = "outside-options"
-    """Rule that prices a match (bar-1, bar-4)."""
+    """Protocol that prices a match: one of ours, or of an installed package (bar-1, bar-4)."""
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that protocol by name, for example `deadline_months = 6` of `tactics`."""
     bid_cost_usd: Usd = 0.0
     """Cost of preparing a bid that a holder of first refusal may match (B13)."""
     assignability: Assignable = "none"

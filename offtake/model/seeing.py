@@ -202,7 +202,7 @@ def committed_usd(market: "Market", issuer: str) -> float:
 
 
 def obligations_usd(market: "Market", discount_per_year: np.ndarray) -> np.ndarray:
-    """Return the present value of take-or-pay that each lab has signed, USD."""
+    """Return the present value of take-or-pay that each lab has signed, or is talking about, USD."""
     c = market.books.contracts
     n = c.size
     left = np.maximum(c.end[:n] - np.maximum(c.start[:n], market.time), 0.0)
@@ -213,7 +213,13 @@ def obligations_usd(market: "Market", discount_per_year: np.ndarray) -> np.ndarr
     for row in np.flatnonzero(c.moves[:n] & open_rows).tolist():
         monthly[row] *= relative_price(market, row, float(rate[row]), float(left[row]))
     worth = np.where(open_rows, monthly * annuity(rate, left), 0.0)
-    return summed(c.lab[:n], worth, len(market.setup.labs))
+    signed = summed(c.lab[:n], worth, len(market.setup.labs))
+    for held in market.books.held_contracts():
+        lab = market.books.lab_index[held.buyer]
+        a_month = (1 + float(discount_per_year[lab])) ** (1 / 12) - 1
+        bill = held.take_or_pay.floor * held.price_usd_per_h100e_hour * held.h100e * HOURS_PER_MONTH
+        signed[lab] += bill * float(annuity(a_month, held.months))
+    return signed
 
 
 def win_shares(market: "Market") -> np.ndarray:
@@ -272,7 +278,9 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
         trigger, abandon = setup.triggers[index]
         seen = scenario.beliefs.visibility * (all_free - by_cloud[index])
         costs = {s.name: site_cost(market, s) for s in sites[name]}
-        spend = spendable_usd(market, name, sites[name], costs)
+        held = [s for s in books.held_sites() if s.pool.cloud == name]
+        firm = costs | {s.name: site_cost(market, s) for s in held}
+        spend = spendable_usd(market, name, [*sites[name], *held], firm)
         views[name] = CloudView(
             name=name,
             index=index,
@@ -412,7 +420,7 @@ def _option(
     per_kw = (price + shell) * chip.h100e_per_mw / 1000
     room = max(int(spend / (per_kw * (1 - scenario.clouds[pool.cloud].debt_share))), 0)
     if landlord:
-        room = min(room, market.books.shells_kw[landlord])
+        room = min(room, market.books.shells_left_kw(landlord))
     quota = room_under_quotas_h100e(market, pool, lead)
     room = int(min(room, quota * 1000 / chip.h100e_per_mw))
     return BuildOption(
@@ -451,8 +459,8 @@ def landlord_with_shells(market: "Market", region: str) -> str | None:
     """Return the landlord of a region with most shells to let, if any has a site's worth."""
     least = market.setup.scenario.building.smallest_site_mw * 1000
     letting = [
-        (-market.books.shells_kw.get(name, 0), place, name)
+        (-market.books.shells_left_kw(name), place, name)
         for place, (name, data) in enumerate(market.setup.placed(market.setup.scenario.landlords))
-        if data.region == region and market.books.shells_kw.get(name, 0) >= least
+        if data.region == region and market.books.shells_left_kw(name) >= least
     ]
     return min(letting)[2] if letting else None

@@ -55,7 +55,8 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "lt": operator.lt,
 }
 
-type Kind = Literal["number", "whole", "text", "date", "switch"]
+type Kind = Literal["number", "whole", "text", "date", "switch", "setting"]
+"""A setting is a value of whatever kind its protocol wants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +258,7 @@ def _table(model: type[Part]) -> Table:
 def _entries(model: type[Part], skip: tuple[str, ...] = ()) -> dict[str, Entry]:
     return {
         info.alias or name: Entry(
-            shape=_shape(name, info.annotation, tuple(info.metadata)),
+            shape=shape_of(name, info.annotation, tuple(info.metadata)),
             required=info.is_required(),
             description=info.description or "",
             default=None if info.is_required() else info.get_default(call_default_factory=True),
@@ -267,20 +268,21 @@ def _entries(model: type[Part], skip: tuple[str, ...] = ()) -> dict[str, Entry]:
     }
 
 
-def _shape(name: str, annotation: Any, metadata: tuple[Any, ...] = ()) -> Shape:
+def shape_of(name: str, annotation: Any, metadata: tuple[Any, ...] = ()) -> Shape:
+    """Return what may stand for a type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _shape(name, arguments[0], metadata + _constraints(arguments[1:]))
+        return shape_of(name, arguments[0], metadata + _constraints(arguments[1:]))
     if origin in (Union, types.UnionType):
         (inner,) = (a for a in arguments if a is not types.NoneType)
-        return _shape(name, inner, metadata)
+        return shape_of(name, inner, metadata)
     if origin is tuple:
-        of = _shape(name, arguments[0])
+        of = shape_of(name, arguments[0])
         if isinstance(of, Leaf):
             return Array(of=of)
     if origin is dict:
         nested = get_origin(arguments[1]) is dict
-        return Named(of=_shape(PARAMETER if nested else name, arguments[1]))
+        return Named(of=shape_of(PARAMETER if nested else name, arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return _table(annotation)
     return _leaf(name, annotation, metadata)
@@ -300,6 +302,7 @@ def _leaf(name: str, annotation: Any, metadata: tuple[Any, ...]) -> Leaf:
         str: "text",
         dt.date: "date",
         bool: "switch",
+        Any: "setting",
     }
     choices: tuple[str, ...] = ()
     if get_origin(annotation) is Literal:
@@ -407,8 +410,9 @@ def _for_editor(node: dict[str, Any]) -> dict[str, Any]:
         node = inner | node
     if "$ref" in node:
         node.pop("default", None)
-    if "additionalProperties" in node and "$ref" not in node["additionalProperties"]:
-        node["additionalProperties"] = _for_editor(node["additionalProperties"])
+    below = node.get("additionalProperties")
+    if isinstance(below, dict) and "$ref" not in below:
+        node["additionalProperties"] = _for_editor(below)
     items = node.get("items", {}).get("type")
     if {"number", "integer"} & {node.get("type"), items} or node.get("format") == "date":
         kept = {k: node.pop(k) for k in ("description", "default") if k in node}

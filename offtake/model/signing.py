@@ -1,10 +1,11 @@
-"""Deals are signed, or wait for the holder of a first refusal."""
+"""Deals are signed, or wait: for the end of talks, or for the holder of a first refusal."""
 
 from typing import TYPE_CHECKING
 
 from offtake.model.contracting import enter_into
 from offtake.model.drafting import draft, new_sites
 from offtake.model.first_refusal import notify
+from offtake.model.holding import hold
 from offtake.model.negotiation import Deal
 
 if TYPE_CHECKING:
@@ -23,18 +24,20 @@ def sign(market: "Market") -> None:
 
 
 def conclude(market: "Market", deal: Deal) -> None:
-    """Sign a deal, or notify it to the holder of a first refusal."""
+    """Sign a deal, or keep its capacity while talks go on or a holder of first refusal decides."""
     buyer, seller = market.setup.labs[deal.request.lab], market.setup.clouds[deal.cloud]
     kw = deal.capacity_kw
     option = deal.column.option
     if option is not None and option.landlord is not None:
-        kw = min(kw, market.books.shells_kw[option.landlord])
+        kw = min(kw, market.books.shells_left_kw(option.landlord))
     if kw <= 0:
         return
     contract = draft(market, deal, buyer, kw, deal.column.pool_index, option)
     sites = new_sites(market, option, kw)
     clause = market.books.first_refusal(buyer, seller, market.time)
-    if clause is None or deal.affiliate or clause.holder in market.books.failed:
+    if clause is not None and not deal.affiliate and clause.holder not in market.books.failed:
+        notify(market, deal, contract, sites, clause)
+    elif deal.delay_months > 0:
+        hold(market, contract, sites, deal.delay_months)
+    else:
         enter_into(market, contract, sites, f"tender:{buyer} {market.month}")
-        return
-    notify(market, deal, contract, sites, clause)

@@ -37,6 +37,12 @@ def spoilt(*edits: tuple[str, str]) -> str:
     return text
 
 
+def _negotiation(lines: str, code: str, word: str, under: str | None):
+    """Return an edit that adds a table of rules for negotiations."""
+    table = f'[negotiation]\nsource = "handbook"\n{lines}\n\n[building]'
+    return "[building]", table, code, word, under
+
+
 ONE_EDIT = {
     # what: (old, new, code, words of the message or help, text under the carets)
     "text for a number": ("= 10_000_000_000", '= "10bn"', "E013", "10_000_000_000", '"10bn"'),
@@ -123,6 +129,24 @@ ONE_EDIT = {
     "extends itself": ("months = 24", 'extends = "bad.toml"', "E040", "circle", '"bad.toml"'),
     "remove in a root": ("months = 24", 'months = 24\nremove = ["sites.x"]', "E041", "", None),
     "remove a number": ("months = 24", "months = 24\nremove = 3", "E013", "array of paths", "3"),
+    "misspelt protocol": _negotiation(
+        'bargainer = "tactic"', "E012", "did you mean 'tactics'?", '"tactic"'
+    ),
+    "setting of another protocol": _negotiation(
+        "protocol = { spread = 1.0 }", "E010", "allowed here: lab_power", "spread"
+    ),
+    "misspelt setting": _negotiation(
+        'bargainer = "tactics"\nprotocol = { lab_bta = 0.5 }', "E010", "`lab_beta`", "lab_bta"
+    ),
+    "setting out of its range": _negotiation(
+        'bargainer = "tactics"\nprotocol.lab_beta = -0.5', "E013", "greater than 0", "-0.5"
+    ),
+    "text for a setting": _negotiation(
+        'bargainer = "rubinstein"\nprotocol.rounds = "ten"', "E013", "a whole number", '"ten"'
+    ),
+    "setting that is no choice": _negotiation(
+        'bargainer = "tactics"\nprotocol.lab_tactic = "tat-for-tit"', "E012", "'tit-for-tat'?", None
+    ),
 }
 
 

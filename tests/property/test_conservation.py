@@ -104,7 +104,7 @@ def committed_from_scratch(market: Market) -> np.ndarray:
     terms = [
         (fact, float(books.contracts.end[row])) for row, fact in enumerate(books.contracts.facts)
     ]
-    escrow = [c for n in books.notices.values() for c in (n.contract, n.match) if c is not None]
+    escrow = [c for n in books.notices.values() for c in n.in_escrow]
     terms += [(contract, contract.end) for contract in escrow]
     total = np.zeros_like(books.committed_kw)
     for contract, end in terms:

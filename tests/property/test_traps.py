@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from offtake.agents.labs import mean_value
+from offtake.model.bargaining import Match, Outcome, OutsideOptions
 from offtake.model.clearing import CLEARING_STEPS
 from offtake.model.events import (
     Claim,
@@ -321,16 +322,16 @@ class Watching:
         self.inner = inner
         self.bounds: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def __call__(self, match: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        price, lo, hi = self.inner(match)
-        self.bounds.append((lo, hi))
-        return price, lo, hi
+    def __call__(self, match: Match) -> Outcome:
+        outcome = self.inner(match)
+        self.bounds.append((outcome.lo, outcome.hi))
+        return outcome
 
 
 def crossings(scenario: Scenario) -> np.ndarray:
     """Return by match how far the lower bound of bar-1 lies above the upper one, in increments."""
     market = Market(scenario, rng=1)
-    watching = Watching(market.bargainer)
+    watching = Watching(OutsideOptions())
     market.bargainer = watching
     market.run_until(scenario.months)
     gaps = [
@@ -466,6 +467,7 @@ def test_nobody_signs_for_a_lab_that_fails_within_the_window():
     market = Market(refusal(0.8), rng=1, check=False)
     market.run_until(1.5)
     (notice,) = market.books.notices.values()
+    assert isinstance(notice, Noticed)
     assert notice.match is not None
     market.apply(Defaulted(name="Lab A", cause="test"))
     market.run_until(2.5)

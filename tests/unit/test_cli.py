@@ -230,6 +230,24 @@ def test_run_into_a_folder_writes_what_can_be_opened(tmp_path, capsys):
     assert str(out) in capsys.readouterr().err
 
 
+def test_a_traced_run_keeps_every_offer(tmp_path, capsys):
+    out = tmp_path / "out"
+    asked = ["run", "duopoly", "--months", "3", "--seeds", "2", "--workers", "1", "--trace"]
+    tactics = ["--set", 'negotiation.bargainer="tactics"', "--set", "negotiation.protocol.rounds=4"]
+    assert call([*asked, *tactics, "--out", str(out)]) == Code.DONE
+    offers = Result.open(out).negotiations
+    assert offers is not None
+    assert offers["seed"].unique().sort().to_list() == [1, 2]
+    assert {"lab", "cloud", "both"} <= set(offers["who"].to_list())
+    assert offers["round"].max() == 2  # honest linear offers meet half way
+    assert (out / "negotiations.parquet").is_file()
+
+
+def test_a_trace_without_a_folder_is_wrong_use(capsys):
+    assert call(["run", "duopoly", "--trace"]) == Code.USAGE
+    assert "--out" in capsys.readouterr().err
+
+
 def test_run_refuses_a_taken_folder_before_anything_runs(tmp_path, capsys, monkeypatch):
     (tmp_path / "x").touch()
     monkeypatch.setattr(runs, "plan", None)

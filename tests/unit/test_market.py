@@ -133,7 +133,9 @@ def test_a_port_that_a_role_has_not_is_refused():
 
 def test_an_unknown_bargainer_is_refused_with_those_known():
     negotiation = DUOPOLY.negotiation.model_copy(update={"bargainer": "coin"})
-    with pytest.raises(ValueError, match="known: outside-options, rubinstein, threat-point"):
+    with pytest.raises(
+        ValueError, match="known: nash-in-nash, outside-options, private-information"
+    ):
         Market(DUOPOLY.model_copy(update={"negotiation": negotiation}), rng=1)
 
 

@@ -1,0 +1,50 @@
+"""Talks that take time: the capacity is kept for the pair, and the signature waits for their end."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from offtake.model.contracting import enter_into
+from offtake.model.contracts import Contract, Site
+from offtake.model.events import Held, Withdrawn
+from offtake.model.standing import parties
+
+if TYPE_CHECKING:
+    from offtake.model.market import Market
+
+
+def hold(
+    market: "Market", contract: Contract, sites: tuple[Site, ...], delay_months: float
+) -> None:
+    """Keep the capacity of a contract, and room for its sites, until its pair has agreed (bar-5)."""
+    cause = f"tender:{contract.buyer} {market.month}"
+    later = tuple(_later(site, delay_months) for site in sites)
+    market.apply(Held(contract=contract, until=contract.signed, sites=later, cause=cause))
+    market.calendar.add(contract.signed, "talks", contract.name)
+
+
+def end_talks(market: "Market", name: str) -> None:
+    """Sign what a pair has come to, unless one has failed since or an exclusivity forbids it now."""
+    held = market.books.notices.get(name)
+    if not isinstance(held, Held):
+        return
+    objection = _objection(market, held.contract)
+    if objection:
+        market.apply(Withdrawn(contract=name, cause=objection))
+        return
+    enter_into(market, held.contract, held.sites, held.cause)
+
+
+def _later(site: Site, months: float) -> Site:
+    return replace(
+        site,
+        opened=site.opened + months,
+        promised=site.promised + months,
+        first_promise=site.first_promise + months,
+    )
+
+
+def _objection(market: "Market", contract: Contract) -> str:
+    if {contract.buyer, contract.seller} & market.books.failed:
+        return "default"
+    clause = market.books.forbids(contract.buyer, contract.seller, market.time)
+    return f"clause:{type(clause).__name__} of {parties(clause)[1]}" if clause is not None else ""
