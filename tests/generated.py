@@ -127,7 +127,6 @@ def scenarios(
             adopters_million=2 * users,
             quality_return=draw(st.sampled_from([0.3, 0.3, 0.0])),
         ),
-        negotiation=Negotiation(**draw(_terms())),
         regions={name: draw(_region()) for name in regions},
         chips={
             "old": Chip(
@@ -167,6 +166,20 @@ def scenarios(
         tranches=draw(_tranches(labs)),
         policies=draw(_policies(regions, clouds)),
         events=draw(_events()),
+        negotiation=draw(_negotiation()),
+    )
+
+
+@st.composite
+def _negotiation(draw: st.DrawFn) -> Negotiation:
+    return Negotiation(
+        exclusivity=draw(st.sampled_from([("none",), ("none", "supply")])),
+        first_refusal=draw(st.sampled_from([(False,), (False, True)])),
+        sealed_bids=draw(st.booleans()),
+        bid_cost_usd=draw(st.sampled_from([0.0, 1e6])),
+        most_favoured=draw(st.booleans()),
+        cross_default=draw(st.booleans()),
+        **draw(_terms()),
     )
 
 
@@ -184,6 +197,8 @@ def _running(draw: st.DrawFn, lab: str, cloud: str, region: str, part_mw: int) -
         take_or_pay=draw(st.sampled_from([0.0, 0.5, 0.8, 1.0])),
         prepayment_usd=draw(st.sampled_from([0.0, 1e8])),
         **draw(_terms()),
+        most_favoured=draw(st.booleans()),
+        cross_default=draw(st.booleans()),
     )
 
 
@@ -312,14 +327,29 @@ def _agreements(
         agreements[f"a-{number}"] = Agreement(
             lab=lab,
             cloud=draw(st.sampled_from(clouds)),
-            exclusive_until=until if "exclusive" in kinds else None,
+            **(draw(_exclusivities(until, whole=exclusive)) if "exclusive" in kinds else {}),
             first_refusal_from=START if "refusal" in kinds else None,
             first_refusal_until=until if "refusal" in kinds else None,
             first_refusal_days=draw(st.sampled_from([10, 30, 75])),
             revenue_share=0.1 if "share" in kinds else 0.0,
-            reach=draw(st.sampled_from([1.0, 0.7])),
+            reach=draw(st.sampled_from([1.0, 0.7])) if "share" in kinds else 1.0,
+            reach_until=draw(st.sampled_from([None, until])),
+            waivable=not exclusive and bool(kinds - {"share"}) and draw(st.booleans()),
         )
     return agreements
+
+
+@st.composite
+def _exclusivities(draw: st.DrawFn, until: dt.date, *, whole: bool) -> dict[str, Any]:
+    scope = "all" if whole else draw(st.sampled_from(["all", "training", "inference", "region"]))
+    return {
+        "exclusive_until": until,
+        "exclusive_scope": scope,
+        "exclusive_region": "north" if scope == "region" else None,
+        "breach_usd_per_h100e_hour": None
+        if whole
+        else draw(st.sampled_from([None, 0.0, 0.1, 0.5])),
+    }
 
 
 @st.composite

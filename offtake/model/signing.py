@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from offtake.model.contracting import enter_into
-from offtake.model.drafting import draft, new_sites
+from offtake.model.drafting import draft, new_sites, numbered
 from offtake.model.first_refusal import notify
 from offtake.model.negotiation import Deal
 
@@ -35,6 +35,7 @@ def conclude(market: "Market", deal: Deal) -> None:
     sites = new_sites(market, option, kw)
     clause = market.books.first_refusal(buyer, seller, market.time)
     if clause is None or deal.affiliate or clause.holder in market.books.failed:
-        enter_into(market, contract, sites, f"tender:{buyer} {market.month}")
+        signed = numbered(market, contract)
+        enter_into(market, signed, sites, f"tender:{buyer} {market.month}")
         return
     notify(market, deal, contract, sites, clause)

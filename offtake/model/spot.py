@@ -8,7 +8,8 @@ import numpy as np
 
 from offtake.model.clearing import call_auction
 from offtake.model.events import Cleared
-from offtake.model.pairs import may_sign
+from offtake.model.exclusivity import may_use
+from offtake.model.seeing import bound_by_purpose
 from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ class Sides:
 
     free: np.ndarray
     """By pool, H100e."""
+    lab: np.ndarray
+    """Lab of each bidder: one that is bound for one purpose only bids for each apart."""
     gap: np.ndarray
-    """By lab, H100e."""
+    """By bidder, H100e."""
+    after: np.ndarray
+    """Less valued need of the same lab that another bidder stands for, by bidder, H100e."""
     purse: np.ndarray
-    """What labs can pay for, by lab, H100e."""
+    """What bidders can pay for, H100e."""
     allowed: np.ndarray
-    """Whether a lab may buy from a cloud."""
+    """Whether a bidder may buy from a pool."""
 
 
 def clear_spot(market: "Market") -> None:
@@ -45,17 +50,47 @@ def clear_spot(market: "Market") -> None:
 def _sides(market: "Market") -> Sides:
     books = market.books
     free_kw = books.energised_kw - books.own_kw - books.committed_kw[:, market.month]
-    return Sides(
-        free=np.maximum(free_kw, 0) * (market.setup.theta / 1000),
-        gap=gap_now(market),
-        purse=affordable_on_spot(market),
-        allowed=may_sign(market),
+    lab, gap = np.arange(len(market.setup.labs)), gap_now(market)
+    purse, allowed = affordable_on_spot(market), may_use(market, "any", on_spot=True)
+    after = np.zeros_like(gap)
+    for i in lab.tolist():
+        if bound_by_purpose(market, market.setup.labs[i]):
+            lab, gap, after, purse, allowed = _apart(market, i, lab, gap, after, purse, allowed)
+    free = np.maximum(free_kw, 0) * (market.setup.theta / 1000)
+    return Sides(free=free, lab=lab, gap=gap, after=after, purse=purse, allowed=allowed)
+
+
+def _apart(
+    market: "Market",
+    i: int,
+    lab: np.ndarray,
+    gap: np.ndarray,
+    after: np.ndarray,
+    purse: np.ndarray,
+    allowed: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Return the bidders with a lab's inference in its place and its training at the end."""
+    assert market.books.served is not None
+    training = min(float(market.books.served.training_need_h100e[i]), float(gap[i]))
+    inference = float(gap[i]) - training
+    spent = min(inference, float(purse[i]))
+    after, gap, purse, allowed = after.copy(), gap.copy(), purse.copy(), allowed.copy()
+    after[i], gap[i], left = training, inference, purse[i] - spent
+    purse[i] = spent
+    allowed[i] = may_use(market, "inference", on_spot=True)[i]
+    trains = may_use(market, "training", on_spot=True)[i]
+    return (
+        np.append(lab, i),
+        np.append(gap, training),
+        np.append(after, 0.0),
+        np.append(purse, left),
+        np.vstack([allowed, trains]),
     )
 
 
 def _auction(market: "Market", region: str, sides: Sides) -> Cleared:
     pools = _pools(market, region, sides)
-    bidders = _bidders(market, pools, sides)
+    bidders = _bidders(pools, sides)
     if not pools or not bidders:
         return _cleared(region, 0.0, [])
     bids = [bid for i in bidders for bid in _bids(market, i, sides)]
@@ -77,18 +112,19 @@ def _pools(market: "Market", region: str, sides: Sides) -> list[int]:
     ]
 
 
-def _bidders(market: "Market", pools: list[int], sides: Sides) -> list[int]:
-    """Return labs that lack an H100e or more, can pay for it and may buy from one of the pools."""
-    cloud = market.setup.pool_cloud
+def _bidders(pools: list[int], sides: Sides) -> list[int]:
+    """Return bidders that lack an H100e or more, can pay for it and may buy from one of the pools."""
     return [
         i
-        for i in range(len(market.setup.labs))
-        if min(sides.gap[i], sides.purse[i]) >= 1 and any(sides.allowed[i, cloud[p]] for p in pools)
+        for i in range(len(sides.lab))
+        if min(sides.gap[i], sides.purse[i]) >= 1 and sides.allowed[i, pools].any()
     ]
 
 
-def _bids(market: "Market", lab: int, sides: Sides) -> list[tuple[float, float]]:
-    return spot_bids(market, lab, float(sides.gap[lab]), float(sides.purse[lab]))
+def _bids(market: "Market", bidder: int, sides: Sides) -> list[tuple[float, float]]:
+    gap, purse = float(sides.gap[bidder]), float(sides.purse[bidder])
+    least = min(gap, purse) if sides.after[bidder] else purse
+    return spot_bids(market, int(sides.lab[bidder]), gap + float(sides.after[bidder]), least)
 
 
 def _cleared(region: str, price: float, purchases: list[tuple[str, int, float]]) -> Cleared:
@@ -110,8 +146,8 @@ def _share_out(
     wants = {i: math.fsum(q for p, q in _bids(market, i, sides) if p >= price) for i in bidders}
     for cost in sorted({float(setup.running[p]) for p in pools if setup.running[p] <= price}):
         alike = [p for p in pools if setup.running[p] == cost]
-        for i, pool, bought in _proportionate(market, wants, alike, sides):
-            purchases.append((setup.labs[i], pool, bought))
+        for i, pool, bought in _proportionate(wants, alike, sides):
+            purchases.append((setup.labs[sides.lab[i]], pool, bought))
             wants[i] -= bought
             sides.gap[i] -= bought
             sides.purse[i] -= bought
@@ -119,7 +155,7 @@ def _share_out(
 
 
 def _proportionate(
-    market: "Market", wants: dict[int, float], pools: list[int], sides: Sides
+    wants: dict[int, float], pools: list[int], sides: Sides
 ) -> list[tuple[int, int, float]]:
     """Return what each lab gets of pools that cost alike; neither side's order matters.
 
@@ -130,7 +166,7 @@ def _proportionate(
     missing = dict(wants)
     sold: dict[tuple[int, int], float] = {}
     for _ in range(len(pools)):
-        for i, p, h100e in _one_pass(market, missing, left, sides.allowed):
+        for i, p, h100e in _one_pass(missing, left, sides.allowed):
             sold[i, p] = sold.get((i, p), 0.0) + h100e
             missing[i] -= h100e
             left[p] = max(left[p] - h100e, 0.0)
@@ -138,12 +174,11 @@ def _proportionate(
 
 
 def _one_pass(
-    market: "Market", wants: dict[int, float], left: dict[int, float], allowed: np.ndarray
+    wants: dict[int, float], left: dict[int, float], allowed: np.ndarray
 ) -> list[tuple[int, int, float]]:
-    cloud = market.setup.pool_cloud
     asked: dict[int, list[tuple[int, float]]] = {p: [] for p in left}
     for i, want in wants.items():
-        usable = {p: h for p, h in left.items() if h > LEAST_H100E and allowed[i, cloud[p]]}
+        usable = {p: h for p, h in left.items() if h > LEAST_H100E and allowed[i, p]}
         size = math.fsum(usable.values())
         if want > LEAST_H100E and usable:
             for p, h100e in usable.items():
