@@ -139,13 +139,6 @@ def scenarios(
             adopters_million=2 * users,
             quality_return=draw(st.sampled_from([0.3, 0.3, 0.0])),
         ),
-        negotiation=Negotiation(
-            **draw(_terms()),
-            **draw(_protocol()),
-            assignability=draw(st.sampled_from(["none", "free"])),
-            spot_auction=draw(st.sampled_from(["uniform", "k-double", "mcafee"])),
-            spot_k=draw(st.sampled_from([0.0, 0.3])),
-        ),
         regions={name: draw(_region()) for name in regions},
         chips={
             "old": Chip(
@@ -185,6 +178,24 @@ def scenarios(
         tranches=draw(_tranches(labs)),
         policies=draw(_policies(regions, clouds)),
         events=draw(_events()),
+        negotiation=draw(_negotiation()),
+    )
+
+
+@st.composite
+def _negotiation(draw: st.DrawFn) -> Negotiation:
+    return Negotiation(
+        exclusivity=draw(st.sampled_from([("none",), ("none", "supply")])),
+        first_refusal=draw(st.sampled_from([(False,), (False, True)])),
+        sealed_bids=draw(st.booleans()),
+        bid_cost_usd=draw(st.sampled_from([0.0, 1e6])),
+        most_favoured=draw(st.booleans()),
+        cross_default=draw(st.booleans()),
+        assignability=draw(st.sampled_from(["none", "free"])),
+        spot_auction=draw(st.sampled_from(["uniform", "k-double", "mcafee"])),
+        spot_k=draw(st.sampled_from([0.0, 0.3])),
+        **draw(_terms()),
+        **draw(_protocol()),
     )
 
 
@@ -203,6 +214,8 @@ def _running(draw: st.DrawFn, lab: str, cloud: str, region: str, part_mw: int) -
         prepayment_usd=draw(st.sampled_from([0.0, 1e8])),
         **draw(_terms()),
         assignability=draw(st.sampled_from(["none", "with-consent", "free"])),
+        most_favoured=draw(st.booleans()),
+        cross_default=draw(st.booleans()),
     )
 
 
@@ -338,14 +351,29 @@ def _agreements(
         agreements[f"a-{number}"] = Agreement(
             lab=lab,
             cloud=draw(st.sampled_from(clouds)),
-            exclusive_until=until if "exclusive" in kinds else None,
+            **(draw(_exclusivities(until, whole=exclusive)) if "exclusive" in kinds else {}),
             first_refusal_from=START if "refusal" in kinds else None,
             first_refusal_until=until if "refusal" in kinds else None,
             first_refusal_days=draw(st.sampled_from([10, 30, 75])),
             revenue_share=0.1 if "share" in kinds else 0.0,
-            reach=draw(st.sampled_from([1.0, 0.7])),
+            reach=draw(st.sampled_from([1.0, 0.7])) if "share" in kinds else 1.0,
+            reach_until=draw(st.sampled_from([None, until])),
+            waivable=not exclusive and bool(kinds - {"share"}) and draw(st.booleans()),
         )
     return agreements
+
+
+@st.composite
+def _exclusivities(draw: st.DrawFn, until: dt.date, *, whole: bool) -> dict[str, Any]:
+    scope = "all" if whole else draw(st.sampled_from(["all", "training", "inference", "region"]))
+    return {
+        "exclusive_until": until,
+        "exclusive_scope": scope,
+        "exclusive_region": "north" if scope == "region" else None,
+        "breach_usd_per_h100e_hour": None
+        if whole
+        else draw(st.sampled_from([None, 0.0, 0.1, 0.5])),
+    }
 
 
 @st.composite

@@ -3,12 +3,13 @@
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from offtake.agents.participant import Participant
+from offtake.model.clause_worth import Kind, worth
 from offtake.model.contracts import Site, Stage
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import (
@@ -28,6 +29,7 @@ from offtake.model.proposals import (
     Equip,
     GiveNotice,
     OpenSite,
+    Pricer,
     Quote,
     Refit,
     SitePlan,
@@ -35,7 +37,7 @@ from offtake.model.proposals import (
     TurnToLease,
 )
 from offtake.model.sites import worth_usd_per_h100e
-from offtake.model.view import AdoptionView, Ask, BuildOption, CloudView, SiteCost
+from offtake.model.view import AdoptionView, Ask, BuildOption, CloudView, SiteCost, WaiverView
 
 SOON = 12
 """Months ahead at which a cloud weighs alternative demand for what it has free."""
@@ -60,10 +62,8 @@ class OpportunityCost:
 
     def __call__(self, view: CloudView, ask: Ask) -> Quote:
         """Return free capacity and what could be built, with the price floors of both."""
-        return Quote(
-            cloud=view.name,
-            columns=(*self._existing(view, ask), *self._new(view, ask)),
-        )
+        columns = (*self._existing(view, ask), *self._new(view, ask))
+        return Quote(cloud=view.name, columns=tuple(with_rebates(view, ask, c) for c in columns))
 
     def _existing(self, view: CloudView, ask: Ask) -> Iterator[Column]:
         ahead = SOON
@@ -105,6 +105,31 @@ class OpportunityCost:
                 capital=new_build_capital(view, option, ask),
                 option=option,
             )
+
+
+def with_rebates(view: CloudView, ask: Ask, column: Column) -> Column:
+    """Return a column whose floor counts what its price would cost on most-favoured customers (section 1.7).
+
+    With R the floor and W the hours on which a price P is owed back, per hour of the contract, the cloud
+    breaks even at p where ``p - sum W (P - p)+ = R``: the largest ``(R + sum W P) / (1 + sum W)`` over the
+    customers with the highest prices.
+    """
+    promises = [promise for promise in view.favoured if promise.pool_index == column.pool_index]
+    if not promises:
+        return column
+    rules = view.rules
+    level = levelling(rate_per_month(view), rules.decline_per_month, rules.terms)[None, :, None]
+    paid = rules.floors + (1 - rules.floors) * ask.use
+    floor = column.capital + column.running * ask.use
+    sum_, weight, best = floor.copy(), np.ones_like(floor), floor
+    for promise in promises:
+        smaller = (ask.h100e <= promise.h100e) & (ask.lab != promise.lab)
+        alike = smaller[:, None, None] & (rules.terms <= promise.months)[None, :, None]
+        hours = (ask.h100e[:, None] * rules.terms[None, :])[:, :, None] * paid
+        owed = alike * promise.h100e * max(promise.months_left, 0.0) / np.maximum(hours, 1e-9)
+        sum_, weight = sum_ + owed * promise.price * paid / level, weight + owed
+        best = np.maximum(best, sum_ / weight)
+    return replace(column, capital=best - column.running * ask.use)
 
 
 def lasting_kw(free_kw: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -204,7 +229,8 @@ class FixedFloor(OpportunityCost):
 
     def __call__(self, view: CloudView, ask: Ask) -> Quote:
         """Return free capacity at the cloud's fixed floor."""
-        return Quote(cloud=view.name, columns=tuple(self._existing(view, ask)))
+        columns = [with_rebates(view, ask, column) for column in self._existing(view, ask)]
+        return Quote(cloud=view.name, columns=tuple(columns))
 
     def floor(self, view: CloudView, kept: float) -> float:
         """Return the fixed floor above avoidable cost."""
@@ -222,6 +248,27 @@ class CostPlus(OpportunityCost):
         if not view.options:
             return kept
         return max(long_run_cost(view, view.options[0]) - float(view.running[0]), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitAndMatch:
+    """Never bid where one holds a first refusal: wait for others' offers and match them (row B13).
+
+    References
+    ----------
+    Choi 2009: the holder learns more from the rival's offer than a bid of its own would win.
+    """
+
+    port: ClassVar[str] = "pricer"
+
+    asks: Pricer = OpportunityCost()
+    """How it asks where it holds none, and what it matches by."""
+
+    def __call__(self, view: CloudView, ask: Ask) -> Quote:
+        """Return the quote with what it holds back for matching marked."""
+        standby = np.isin(ask.lab, view.refusals)
+        quote = self.asks(view, ask)
+        return replace(quote, columns=tuple(replace(c, standby=standby) for c in quote.columns))
 
 
 def long_run_cost(view: CloudView, option: BuildOption) -> float:
@@ -423,6 +470,41 @@ class KeepToGpus:
         return iter(())
 
 
+PRICE_SHARE = 2 / 3
+"""Part of v - c that competition adds to cost in the price (row B13)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardTheMargin:
+    """Take at least what the change loses on the lab's later purchases (default).
+
+    The holder knows c; public prices tell it v, because competition among two leaves the price two thirds
+    of the way from c to v (row B13).
+    """
+
+    port: ClassVar[str] = "waiver"
+
+    def __call__(self, view: WaiverView) -> tuple[float, ...]:
+        """Return the least it takes for each change, USD."""
+        margin = max(view.contract_price - view.own_price, 0.0) / PRICE_SHARE
+        now = self._worth(view, view.kind, margin)
+        return tuple(now - self._worth(view, kind, margin) for kind in view.instead)
+
+    def _worth(self, view: WaiverView, kind: Kind, margin: float) -> float:
+        sides = worth(kind, margin=margin, served=view.served, lab_power=view.lab_power)
+        return math.fsum((sides.holder * view.later_h100e * view.weights).tolist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepTheClause:
+    """Never talk about a clause: the benchmark without waivers."""
+
+    port: ClassVar[str] = "waiver"
+
+    def __call__(self, view: WaiverView) -> None:
+        """Return nothing."""
+
+
 class Cloud(Participant):
     """A seller of compute that builds or leases sites."""
 
@@ -430,4 +512,5 @@ class Cloud(Participant):
         "pricer": OpportunityCost(),
         "builder": RealOptions(),
         "adopter": AdoptWhatPays(),
+        "waiver": GuardTheMargin(),
     }

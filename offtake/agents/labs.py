@@ -1,15 +1,18 @@
 """Labs: how they learn about their own need and what they ask the market for."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from scipy.special import ndtri
 
 from offtake.agents.participant import Participant
+from offtake.model.clause_worth import Kind, worth
+from offtake.model.dealing import Purpose
 from offtake.model.demand import budget_value, damped
 from offtake.model.proposals import Forecast, Lot, Tender
-from offtake.model.view import ForecastView, LabView
+from offtake.model.view import ForecastView, LabView, WaiverView
 
 HIGHEST_QUANTILE = 0.95
 """Quantile of need above which nobody covers, whatever the prices."""
@@ -66,7 +69,7 @@ class CoverNeed:
         lots, asked = [], 0.0
         for start, gap in zip(starts, gaps, strict=True):
             if gap - asked > 0:
-                lots.append(self._lot(view, start, gap - asked, asked))
+                lots.extend(self._lots(view, start, gap - asked, asked))
                 asked = gap
         return Tender(lab=view.name, lots=tuple(lots), terminate=leaves)
 
@@ -84,16 +87,30 @@ class CoverNeed:
     def _value(self, view: LabView) -> float:
         return view.fixed_value or view.inference_value
 
-    def _lot(self, view: LabView, start: int, h100e: float, asked: float) -> Lot:
-        """Return a lot valued on the curve of (dem-9): inference first, then training."""
-        value = view.fixed_value
-        if not value:
-            load = view.load_h100e * math.exp(
-                float(damped(view.growth_per_month, view.rules.beliefs.damping, start))
-            )
-            low = float(view.covered_h100e[start]) + asked
-            value = mean_value(view, low, low + h100e, load)
-        return Lot(start_months=start, h100e=h100e, value=value)
+    def _lots(self, view: LabView, start: int, h100e: float, asked: float) -> Iterator[Lot]:
+        """Yield lots valued on the curve of (dem-9): inference first, apart where that matters."""
+        load = view.load_h100e * math.exp(
+            float(damped(view.growth_per_month, view.rules.beliefs.damping, start))
+        )
+        low = float(view.covered_h100e[start]) + asked
+        for part, purpose in purposes(view, low, h100e, load):
+            value = view.fixed_value or mean_value(view, low, low + part, load)
+            yield Lot(start_months=start, h100e=part, value=value, purpose=purpose)
+            low += part
+
+
+def purposes(
+    view: LabView, low: float, h100e: float, load: float
+) -> tuple[tuple[float, Purpose], ...]:
+    """Return the parts of compute beyond `low` by what they are for: the load comes first."""
+    if not view.by_purpose:
+        return ((h100e, "any"),)
+    inference = min(max(load - low, 0.0), h100e)
+    parts: tuple[tuple[float, Purpose], ...] = (
+        (inference, "inference"),
+        (h100e - inference, "training"),
+    )
+    return tuple(part for part in parts if part[0] > 0)
 
 
 def mean_value(view: LabView, low: float, high: float, load: float) -> float:
@@ -125,10 +142,57 @@ class AskOnce:
         if gap <= 1e-9 * view.need_h100e:
             return None
         value = view.fixed_value or view.inference_value
-        return Tender(lab=view.name, lots=(Lot(start_months=start, h100e=gap, value=value),))
+        parts = purposes(view, float(view.covered_h100e[start]), gap, view.load_h100e)
+        lots = [Lot(start_months=start, h100e=h, value=value, purpose=p) for h, p in parts]
+        return Tender(lab=view.name, lots=tuple(lots))
+
+
+PRICE_SHARE = 1 / 3
+"""Part of v - c that competition leaves to a lab (row B13)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayForFreedom:
+    """Pay at most what later purchases gain by the change (default).
+
+    The lab knows v; public prices tell it c, because among two it keeps a third of v - c (row B13).
+    """
+
+    port: ClassVar[str] = "waiver"
+
+    def __call__(self, view: WaiverView) -> tuple[float, ...]:
+        """Return the most it pays for each change, USD."""
+        margin = max(view.own_price - view.contract_price, 0.0) / PRICE_SHARE
+        now = self._worth(view, view.kind, margin)
+        return tuple(self._worth(view, kind, margin) - now for kind in view.instead)
+
+    def _worth(self, view: WaiverView, kind: Kind, margin: float) -> float:
+        sides = worth(
+            kind,
+            margin=margin,
+            served=view.served,
+            lab_power=view.lab_power,
+            dependence=view.dependence,
+            wait=view.wait,
+        )
+        return math.fsum((sides.lab * view.later_h100e * view.weights).tolist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepTheClause:
+    """Never talk about a clause: the benchmark without waivers."""
+
+    port: ClassVar[str] = "waiver"
+
+    def __call__(self, view: WaiverView) -> None:
+        """Return nothing."""
 
 
 class Lab(Participant):
     """A buyer of compute that sells AI services."""
 
-    defaults: ClassVar = {"forecaster": Adapt(), "procurer": CoverNeed()}
+    defaults: ClassVar = {
+        "forecaster": Adapt(),
+        "procurer": CoverNeed(),
+        "waiver": PayForFreedom(),
+    }

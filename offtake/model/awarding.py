@@ -7,8 +7,10 @@ import numpy as np
 
 from offtake.model.chance import order
 from offtake.model.events import Refused
+from offtake.model.exclusivity import within_exclusivities
 from offtake.model.first_refusal import notified
 from offtake.model.losses import losses
+from offtake.model.menu import promises
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import (
     PATIENT,
@@ -24,7 +26,7 @@ from offtake.model.negotiation import (
 )
 from offtake.model.pairs import exposures, may_sign, switching_costs
 from offtake.model.porting import ported, porting_usd_per_hour
-from offtake.model.proposals import Tender
+from offtake.model.proposals import Lot, Tender
 from offtake.model.risks import hazard_of_failure, losing_users
 from offtake.model.seeing import cloud_views
 from offtake.model.view import Ask, CloudView, LabView
@@ -61,6 +63,7 @@ def _agree(market: "Market", table: Table, views: dict[str, CloudView], compared
         bargainer=market.bargainer,
         benchmark=compared,
         traced=market.traces is not None,
+        sealed=notified(market) if market.setup.rules.negotiation.sealed_bids else None,
     )
     market.table = table
     if market.traces is not None:
@@ -85,12 +88,17 @@ def _requests(market: "Market", tender: Tender) -> list[Request]:
             budget_usd=budget,
             dependence=psi,
             need_h100e=view.need_h100e,
-            rank=order(market.setup.seed, "lot", drawn_as, market.month, lot.start_months),
+            rank=_rank(market, drawn_as, lot),
             name=tender.lab,
             runway_months=runway,
         )
         for lot in tender.lots
     ]
+
+
+def _rank(market: "Market", drawn_as: str, lot: Lot) -> int:
+    purpose = () if lot.purpose == "any" else (lot.purpose,)
+    return order(market.setup.seed, "lot", drawn_as, market.month, lot.start_months, *purpose)
 
 
 def _table(market: "Market", requests: list[Request], views: dict[str, CloudView]) -> Table | None:
@@ -112,9 +120,11 @@ def _table(market: "Market", requests: list[Request], views: dict[str, CloudView
         allowed=may_sign(market)[ask.lab],
         switching=switching_costs(market, exposures(market))[ask.lab],
         reference=market.contract_price,
+        promises=promises(market, requests, views, _suppliers(market, views)),
     )
     if len(market.setup.classes) > 1:
         table = _with_porting(market, table, ask.lab)
+    table = within_exclusivities(market, table)
     cost = rules.negotiation.bid_cost_usd
     return _without_deterred(market, table, ask.lab, cost) if cost > 0 else table
 
@@ -148,7 +158,9 @@ def _without_deterred(
     market: "Market", table: Table, labs: np.ndarray, bid_cost_usd: float
 ) -> Table:
     """Return the table without clouds whose expected gain does not cover the cost of a bid."""
-    stay_out = deterred(table, notified(market)[labs][:, table.cloud], bid_cost_usd)
+    stay_out = deterred(
+        market.setup.rules, table, notified(market)[labs][:, table.cloud], bid_cost_usd
+    )
     return replace(table, allowed=table.allowed & ~stay_out)
 
 

@@ -12,8 +12,13 @@ from typing import assert_never
 import numpy as np
 
 from offtake.model.cents import allocate
-from offtake.model.clauses import FirstRefusal
-from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.contracts import PURPOSES, Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.dealing import (
+    DistributionExclusivity,
+    FirstRefusal,
+    Purpose,
+    SupplyExclusivity,
+)
 from offtake.model.events import (
     Adopted,
     Advanced,
@@ -36,6 +41,7 @@ from offtake.model.events import (
     Happened,
     Held,
     Lapsed,
+    Lowered,
     Noticed,
     NoticeGiven,
     Objected,
@@ -57,6 +63,7 @@ from offtake.model.events import (
     Stepped,
     Tendered,
     Terminated,
+    Waived,
     Withdrawn,
 )
 from offtake.model.standing import Clause
@@ -90,6 +97,7 @@ class Contracts:
         self.end = np.zeros(room)
         self.live = np.zeros(room, dtype=bool)
         self.full_kw = np.zeros(room, dtype=np.int64)
+        self.purpose = np.zeros(room, dtype=np.int64)
         self.ramp = np.ones(room, dtype=np.int64)
         self.prepaid_cents: dict[str, int] = {}
         self.banked: dict[str, tuple[Deficiency, ...]] = {}
@@ -119,6 +127,7 @@ class Contracts:
         self.floor[row] = contract.take_or_pay.floor
         self.theta[row] = contract.h100e_per_mw / 1000
         self.start[row], self.end[row] = contract.start, contract.end
+        self.purpose[row] = PURPOSES.index(contract.purpose)
         self.full_kw[row], self.ramp[row] = contract.capacity_kw, max(contract.ramp.months, 1)
         self._add_terms(row, contract)
         return row
@@ -210,6 +219,7 @@ class Books:
         """Offers that wait, for a holder of first refusal or for talks to end; their capacity is kept."""
         self.clauses: list[Clause] = []
         self.clauses_of_contracts: dict[str, tuple[Clause, ...]] = {}
+        self.waived: list[Clause] = []
         self.tranches: dict[str, Tranche] = {}
         self.paid: set[str] = set()
         self.loans: dict[str, Loan] = {}
@@ -263,9 +273,12 @@ class Books:
             case Withdrawn():
                 self._escrow(self.notices.pop(event.contract), -1)
             case Signed():
-                self._sign(event.contract)
+                self._sign(event)
             case Stepped():
                 self._step(event.contract, event.capacity_kw)
+            case Lowered():
+                row = self.contracts.row[event.contract]
+                self.contracts.price[row] = event.price_usd_per_h100e_hour
             case Ended() | Terminated():
                 self._end(event.contract, time, type(event).__name__.lower())
             case NoticeGiven():
@@ -285,6 +298,9 @@ class Books:
                 self.clauses.append(event.clause)
             case Lapsed():
                 self.clauses.remove(event.clause)
+            case Waived():
+                self.clauses.remove(event.clause)
+                self.waived.append(event.clause)
             case Promised():
                 self.tranches[event.tranche.name] = event.tranche
             case Settled():
@@ -342,6 +358,7 @@ class Books:
             repr([(f.name, k) for f, k in zip(c.facts, c.state, strict=True)]),
             repr(sorted(c.banked.items())),
             repr(sorted(c.damages_cents.items())),
+            repr(self.clauses),
             repr([type(event).__name__ for _, event in self.journal]),
         ]
         arrays = (
@@ -350,6 +367,7 @@ class Books:
             self.promised_kw,
             self.committed_kw,
             c.kw[: c.size],
+            c.price[: c.size],
         )
         found = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
         for array in arrays:
@@ -392,22 +410,59 @@ class Books:
         kept = sum(s.capacity_kw for s in self.held_sites() if s.landlord == landlord)
         return max(self.shells_kw.get(landlord, 0) - kept, 0)
 
-    def forbids(self, buyer: str, seller: str, time: float) -> Clause | None:
-        """Return the clause that a contract of the pair would break, if any."""
-        for clause in (*self.clauses, *self._clauses_of_contracts(time)):
-            if clause.forbids(buyer, seller, time):
-                return clause
-        return None
-
-    def _clauses_of_contracts(self, time: float) -> Iterator[Clause]:
-        """Yield the standing clauses of contracts that have not ended."""
+    def standing(self, time: float) -> Iterator[Clause]:
+        """Yield the standing clauses in force: of agreements, and of contracts that have not ended."""
+        yield from self.clauses
         for name, clauses in self.clauses_of_contracts.items():
             if time < self.contracts.end[self.contracts.row[name]]:
                 yield from clauses
 
+    def forbids(
+        self,
+        buyer: str,
+        seller: str,
+        time: float,
+        purpose: Purpose | None = None,
+        region: str | None = None,
+    ) -> Clause | None:
+        """Return the clause that a contract would break, if any.
+
+        Without purpose and region: that every contract of the pair would break.
+        """
+        for clause in self.standing(time):
+            if isinstance(clause, SupplyExclusivity):
+                if clause.forbids(buyer, seller, time, purpose, region):
+                    return clause
+            elif clause.forbids(buyer, seller, time):
+                return clause
+        return None
+
+    def breakable(
+        self, buyer: str, seller: str, time: float, purpose: Purpose, region: str
+    ) -> tuple[SupplyExclusivity, ...]:
+        """Return the exclusivities that a contract breaks against damages."""
+        return tuple(
+            clause
+            for clause in self.exclusivities(time)
+            if clause.breach_usd_per_h100e_hour is not None
+            and clause.covers(buyer, seller, time, purpose, region)
+        )
+
+    def exclusivities(self, time: float) -> list[SupplyExclusivity]:
+        """Return the exclusivities on supply that labs have agreed to."""
+        return [c for c in self.standing(time) if isinstance(c, SupplyExclusivity)]
+
+    def reach(self) -> np.ndarray:
+        """Return by lab the share of the market that its channels leave it (dem-2)."""
+        reach = np.ones(len(self.labs))
+        for clause in self.clauses:
+            if isinstance(clause, DistributionExclusivity):
+                reach[self.lab_index[clause.lab]] *= clause.reach
+        return reach
+
     def first_refusal(self, buyer: str, seller: str, time: float) -> FirstRefusal | None:
         """Return the first refusal that an offer of the pair must be notified to, if any."""
-        for clause in self.clauses:
+        for clause in self.standing(time):
             if isinstance(clause, FirstRefusal) and clause.applies(buyer, seller, time):
                 return clause
         return None
@@ -524,9 +579,10 @@ class Books:
         for contract in notice.in_escrow:
             self._commit(contract, sign)
 
-    def _sign(self, contract: Contract) -> None:
-        if contract.name in self.notices:
-            self._escrow(self.notices.pop(contract.name), -1)
+    def _sign(self, event: Signed) -> None:
+        contract = event.contract
+        if event.offer:
+            self._escrow(self.notices.pop(event.offer), -1)
         self._commit(contract, 1)
         if contract.clauses:
             self.clauses_of_contracts[contract.name] = contract.clauses

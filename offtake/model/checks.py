@@ -15,6 +15,7 @@ from offtake.model.scenario import (
     GPU,
     NAME,
     SLUG,
+    Agreement,
     ContractGiven,
     Negotiation,
     PaymentTerms,
@@ -47,10 +48,12 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("landlords", "region"): ("regions",),
     ("agreements", "lab"): ("labs",),
     ("agreements", "cloud"): ("clouds",),
+    ("agreements", "exclusive_region"): ("regions",),
     ("contracts", "lab"): ("labs",),
     ("contracts", "cloud"): ("clouds",),
     ("contracts", "region"): ("regions",),
     ("contracts", "chip"): ("chips",),
+    ("contracts", "cross_default_with"): PARTICIPANTS,
     ("sites", "cloud"): ("clouds",),
     ("sites", "region"): ("regions",),
     ("sites", "chip"): ("chips",),
@@ -224,6 +227,7 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
             )
     yield from _price_changes(parts)
     yield from check_classes(parts)
+    yield from _contracts(parts)
     for name, site in parts.sites.items():
         if site.stage == "energised" and site.chip is None:
             yield Issue(
@@ -302,6 +306,28 @@ def _tranches(parts: Scenario) -> Iterator[Issue]:
             )
 
 
+def _contracts(parts: Scenario) -> Iterator[Issue]:
+    for name, contract in parts.contracts.items():
+        path = ("contracts", name, "cross_default_with")
+        if contract.cross_default_with and not contract.cross_default:
+            yield Issue(
+                code="E023",
+                path=path,
+                message=f"`{dotted(path[:2])}` names parties whose default counts, but has no "
+                "cross-default",
+                help="add `cross_default = true`",
+            )
+        if contract.lab in contract.cross_default_with or contract.cloud in (
+            contract.cross_default_with
+        ):
+            yield Issue(
+                code="E023",
+                path=path,
+                message=f"`{dotted(path[:2])}` names one of its own parties",
+                help="the lab's own default counts anyway; name others, such as its parent",
+            )
+
+
 def _agreements(parts: Scenario) -> Iterator[Issue]:
     first: dict[tuple[str, str], str] = {}
     for name, agreement in parts.agreements.items():
@@ -318,9 +344,79 @@ def _agreements(parts: Scenario) -> Iterator[Issue]:
                 also=("agreements", first[pair]),
             )
         first.setdefault(pair, name)
-        since, until = agreement.first_refusal_from, agreement.first_refusal_until
+        yield from _agreement_dates(path, agreement)
+        yield from _exclusivity(path, agreement)
+        yield from _reach(path, agreement)
+
+
+def _agreement_dates(path: Path, given: Agreement) -> Iterator[Issue]:
+    for clause in ("first_refusal", "exclusive", "reach"):
+        since, until = getattr(given, f"{clause}_from"), getattr(given, f"{clause}_until")
         if since and until and until <= since:
-            yield _order((*path, "first_refusal_until"), "first_refusal_from", since, until)
+            yield _order((*path, f"{clause}_until"), f"{clause}_from", since, until)
+
+
+def _exclusivity(path: Path, given: Agreement) -> Iterator[Issue]:
+    """Say what an exclusivity binds and until when; what can be waived is there."""
+    named = dotted(path)
+    bare = [
+        key
+        for key in ("exclusive_from", "exclusive_region", "breach_usd_per_h100e_hour")
+        if getattr(given, key) is not None and given.exclusive_until is None
+    ]
+    for key in bare:
+        yield Issue(
+            code="E023",
+            path=(*path, key),
+            message=f"`{named}` has `{key}` but no exclusivity",
+            help="add `exclusive_until = `, the day on which exclusivity ends",
+        )
+    if given.exclusive_until and given.exclusive_scope == "region" and not given.exclusive_region:
+        yield Issue(
+            code="E023",
+            path=(*path, "exclusive_scope"),
+            message=f"`{named}` is exclusive in a region but names none",
+            help='add `exclusive_region = "NAME"`, a name from `[regions]`',
+        )
+    if not bare and given.exclusive_region and given.exclusive_scope != "region":
+        yield Issue(
+            code="E023",
+            path=(*path, "exclusive_region"),
+            message=f"`{named}` names a region, but its exclusivity has scope "
+            f"'{given.exclusive_scope}'",
+            help='add `exclusive_scope = "region"`, or leave the region out',
+        )
+    if given.waivable and not (given.exclusive_until or given.first_refusal_from):
+        yield Issue(
+            code="E023",
+            path=(*path, "waivable"),
+            message=f"`{named}` is waivable but has neither exclusivity nor first refusal",
+            help="add `exclusive_until` or `first_refusal_from`, or leave `waivable` out",
+        )
+
+
+def _reach(path: Path, given: Agreement) -> Iterator[Issue]:
+    """Pay for an exclusive channel by a revenue share as long as it runs."""
+    named = dotted(path)
+    if given.reach == 1:
+        return
+    if given.revenue_share == 0:
+        yield Issue(
+            code="E023",
+            path=(*path, "reach"),
+            message=f"`{named}` limits the lab's reach ({given.reach:g}) but shares no revenue",
+            help="add `revenue_share = `, the share of the lab's revenue paid to the cloud",
+        )
+    paid_until = given.revenue_share_until
+    if given.reach_until and paid_until and given.reach_until > paid_until:
+        yield Issue(
+            code="E022",
+            path=(*path, "reach_until"),
+            message=f"`{named}.reach_until` is {given.reach_until}, after `revenue_share_until`, "
+            f"{paid_until}",
+            help="an exclusive channel lasts no longer than the revenue share that pays for it",
+            also=(*path, "revenue_share_until"),
+        )
 
 
 def _price_changes(parts: Scenario) -> Iterator[Issue]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from offtake.model.cents import cents
 from offtake.model.months import HOURS_PER_MONTH
@@ -99,39 +99,6 @@ class Assignability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupplyExclusivity(Clause):
-    """The lab signs compute only with the holder while the clause runs (Aghion and Bolton 1987)."""
-
-    lab: str
-    holder: str
-    until: float
-    scope: Literal["all"] = "all"
-
-    def forbids(self, buyer: str, seller: str, time: float) -> bool:
-        """Whether a contract of `buyer` with `seller` signed at `time` would break the clause."""
-        return buyer == self.lab and seller != self.holder and time < self.until
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstRefusal(Clause):
-    """The holder may match a third party's signed-ready offer within a window (row B13)."""
-
-    lab: str
-    holder: str
-    since: float
-    until: float
-    window_days: int
-
-    def applies(self, buyer: str, seller: str, time: float) -> bool:
-        """Whether an offer of `seller` to `buyer` at `time` must be notified to the holder."""
-        return buyer == self.lab and seller != self.holder and self.since <= time < self.until
-
-    def closes(self, time: float) -> float:
-        """Return when the window of a notice given at `time` closes."""
-        return time + self.window_days * 24 / HOURS_PER_MONTH
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RevenueShare(Clause):
     """The lab pays the cloud a share of its revenue."""
 
@@ -144,12 +111,3 @@ class RevenueShare(Clause):
     def owes(self, month: ClauseView) -> Iterable[Due]:
         """Return the share of the month's revenue."""
         yield Due(self.lab, self.cloud, cents(self.share * month.revenue_usd))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistributionExclusivity:
-    """The lab's service is sold through the holder's channel only, which limits its reach (dem-2)."""
-
-    lab: str
-    holder: str
-    reach: float

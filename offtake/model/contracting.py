@@ -17,6 +17,8 @@ from offtake.model.events import (
     Stepped,
     Terminated,
 )
+from offtake.model.exclusivity import pay_damages
+from offtake.model.most_favoured import follow_down
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
 from offtake.model.settlement import paid
@@ -26,14 +28,21 @@ if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
-def enter_into(market: "Market", contract: Contract, sites: tuple[Site, ...], cause: str) -> None:
-    """Sign a contract: its sites are opened, its prepayment is paid, its dates are set."""
+def enter_into(
+    market: "Market", contract: Contract, sites: tuple[Site, ...], cause: str, offer: str = ""
+) -> None:
+    """Sign a contract: its sites are opened, its prepayment is paid, its dates are set.
+
+    `offer` names the notice that it comes from, if any.
+    """
     if contract.prepayment.amount_cents > market.books.deposits[contract.buyer]:
         contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
     for site in sites:
         _open_for(market, contract, site)
-    market.apply(Signed(contract=contract, cause=cause))
+    market.apply(Signed(contract=contract, offer=offer, cause=cause))
     _prepay(market, contract)
+    pay_damages(market, contract)
+    follow_down(market, contract)
     schedule_contract(market.calendar, contract, market.time)
     _remember(market, contract)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from offtake.model.clauses import Assignability, Prepayment, Ramp, TakeOrPay, Termination
+from offtake.model.dealing import CrossDefault, MostFavoured, Purpose
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.standing import Clause
 from offtake.model.terms import (
@@ -14,6 +15,9 @@ from offtake.model.terms import (
     MakeUp,
     SellerTermination,
 )
+
+PURPOSES: tuple[Purpose, ...] = ("any", "inference", "training")
+"""What the compute of a contract may be used for, by number in the books."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -54,6 +58,12 @@ class Contract:
     long_stop: LongStop | None = None
     assignability: Assignability = field(default_factory=Assignability)
     affiliate: bool = False
+    purpose: Purpose = "any"
+    """What an exclusivity of a third party leaves it to be used for."""
+    breaches: tuple[str, ...] = ()
+    """Agreements whose exclusivity it breaks against damages."""
+    most_favoured: MostFavoured | None = None
+    cross_default: CrossDefault | None = None
     ceiling: float | None = None
     """Buyer's recorded valuation of the contract, in units of its price (I6)."""
     floor: float | None = None

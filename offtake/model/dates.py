@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from offtake.model.agreements import follow_agreement
+from offtake.model.agreements import follow_agreement, lapse_what_a_waiver_left
 from offtake.model.building import lapse
 from offtake.model.calendar import Entry
 from offtake.model.contracting import end, expire, step_up
@@ -43,6 +43,8 @@ def act(market: "Market", entry: Entry) -> None:
             end_talks(market, entry.name)
         case "agreement":
             follow_agreement(market, entry.name)
+        case "waiver":
+            lapse_what_a_waiver_left(market, entry.name)
         case "tranche":
             pay_tranche(market, entry.name)
         case "enact":

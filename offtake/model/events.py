@@ -216,6 +216,8 @@ class Signed(Event):
     """A contract is in force between its parties."""
 
     contract: Contract
+    offer: str = ""
+    """Noticed offer that it comes from; its escrow is released."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,14 @@ class Stepped(Event):
 
     contract: str
     capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered(Event):
+    """A contract's price follows down to that of a like contract."""
+
+    contract: str
+    price_usd_per_h100e_hour: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +328,19 @@ class Lapsed(Event):
     """A clause above single contracts has ended."""
 
     clause: Clause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waived(Event):
+    """A holder has given a clause up before its time, for money or a share of revenue, or both."""
+
+    clause: Clause
+    instead: Clause | None
+    """Clause that takes its place."""
+    paid_cents: int
+    """Paid by the lab at once, in the posting of the same cause; negative where the holder pays."""
+    revenue_share: float
+    """Share of its revenue that the lab pays from now on, to the end of the clause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -464,6 +487,7 @@ AnyEvent = (
     | Withdrawn
     | Signed
     | Stepped
+    | Lowered
     | Ended
     | Assigned
     | Objected
@@ -474,6 +498,7 @@ AnyEvent = (
     | DamagesDue
     | Agreed
     | Lapsed
+    | Waived
     | Promised
     | Settled
     | Borrowed

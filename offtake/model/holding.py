@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.contracting import enter_into
 from offtake.model.contracts import Contract, Site
+from offtake.model.drafting import numbered
 from offtake.model.events import Held, Withdrawn
 from offtake.model.standing import parties
 
@@ -18,8 +19,10 @@ def hold(
     """Keep the capacity of a contract, and room for its sites, until its pair has agreed (bar-5)."""
     cause = f"tender:{contract.buyer} {market.month}"
     later = tuple(_later(site, delay_months) for site in sites)
-    market.apply(Held(contract=contract, until=contract.signed, sites=later, cause=cause))
-    market.calendar.add(contract.signed, "talks", contract.name)
+    market.offer_count += 1
+    offered = replace(contract, name=f"offer {market.offer_count} to {contract.buyer}")
+    market.apply(Held(contract=offered, until=contract.signed, sites=later, cause=cause))
+    market.calendar.add(contract.signed, "talks", offered.name)
 
 
 def end_talks(market: "Market", name: str) -> None:
@@ -31,7 +34,7 @@ def end_talks(market: "Market", name: str) -> None:
     if objection:
         market.apply(Withdrawn(contract=name, cause=objection))
         return
-    enter_into(market, held.contract, held.sites, held.cause)
+    enter_into(market, numbered(market, held.contract), held.sites, held.cause, name)
 
 
 def _later(site: Site, months: float) -> Site:

@@ -124,8 +124,12 @@ def _contracts(market: "Market") -> Iterator[str]:
             yield f"I7 {contract.name} at {price} is outside [{lo}, {hi}]"
         if lo > hi + slack:
             yield f"I7 {contract.name} has outside options that leave no price: {lo} above {hi}"
-        if books.forbids(contract.buyer, contract.seller, contract.signed) is not None:
+        deal = (contract.buyer, contract.seller, contract.signed, contract.purpose)
+        if books.forbids(*deal, contract.pool.region) is not None:
             yield f"I5 {contract.name} breaks an exclusivity in force"
+        for clause in books.breakable(*deal, contract.pool.region):
+            if clause.agreement not in contract.breaches:
+                yield f"I5 {contract.name} breaks {clause.agreement} and pays no damages"
         lab, cloud = books.lab_index[contract.buyer], books.cloud_index[contract.seller]
         if market.setup.barred[lab, cloud]:
             yield f"I5 {contract.name} is between parties that may not deal"

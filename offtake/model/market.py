@@ -102,7 +102,7 @@ class Market(mesa.Model):
         for event in opening(self.setup, self.books):
             self.apply(event)
         assert self.books.served is not None
-        self.appeal, self.conduct = calibrated(self.setup, self.books.served)
+        self.appeal, self.conduct = calibrated(self.setup, self.books.served, self.books.reach())
         self.fixed_values = np.array(
             [scenario.labs[n].value_usd_per_h100e_hour for n in self.setup.labs]
         )
@@ -129,6 +129,7 @@ class Market(mesa.Model):
         self.site_count: dict[str, int] = {}
         self.contract_count: dict[tuple[str, str], int] = {}
         load_observables()
+        self.offer_count = 0
         self.recorder = Recorder(self.setup)
         self.datacollector = mesa.DataCollector(model_reporters=dict(HEADLINE))
         date_everything(self.setup, self.books, self.calendar)

@@ -1,4 +1,4 @@
-"""The page of the month: twelve phases, each freezes what is seen, asks, resolves and applies."""
+"""The page of the month: thirteen phases, each freezes what is seen, asks, resolves and applies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from offtake.model.solvency import check_solvency
 from offtake.model.spot import clear_spot
 from offtake.model.supply import plan_supply
 from offtake.model.tendering import plan_demand
+from offtake.model.waivers import waive
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -43,6 +44,7 @@ PHASES = (
     _phase(check_solvency, "status, contracts"),
     _phase(finance, "deposits, equity"),
     _phase(plan_supply, "sites"),
+    _phase(waive, "clauses, deposits"),
     _phase(plan_demand, "tenders"),
     _phase(negotiate_capacity, "deals", "negotiate"),
     _phase(sign, "contracts, calendar"),

@@ -7,13 +7,14 @@ that into a first price of the same worth where contracts follow an index or an 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from offtake.model.bargaining import Bargainer, Match, Outcome
 from offtake.model.bundles import Bundles
 from offtake.model.chance import stream
+from offtake.model.clause_worth import KINDS, Kind
 from offtake.model.clearing import CLEARING_STEPS, Allocation, Bids, ascend
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
@@ -83,6 +84,8 @@ class Deal:
     affiliate: bool
     delay_months: float = 0.0
     """Months that the talks go on; the signature waits for them."""
+    promise: Kind = "none"
+    """What the lab promises the cloud on later purchases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,24 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """The part of the menu that binds later purchases: by lot, cloud, term and promise (see `KINDS`).
+
+    USD per reserved H100e-hour of the contract, start prices, against promising nothing.
+    """
+
+    lab: np.ndarray
+    holder: np.ndarray
+    open: np.ndarray
+    """Whether it is on the menu for the pair."""
+
+    @property
+    def joint(self) -> np.ndarray:
+        """What both gain; minus infinity off the menu."""
+        return np.where(self.open, self.lab + self.holder, -np.inf)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Lots against columns: what the best package of each pair is worth."""
 
@@ -137,6 +158,8 @@ class Table:
     """H100e by lot and column."""
     allowed: np.ndarray
     wanted: np.ndarray
+    promise: np.ndarray | None = None
+    """Promise of the package chosen, an index of `KINDS`, by lot and column; none without a menu."""
 
 
 def uses(rules: Rules, values: np.ndarray, reference: float) -> tuple[np.ndarray, np.ndarray]:
@@ -159,6 +182,7 @@ def lay_out(
     allowed: np.ndarray,
     switching: np.ndarray,
     reference: float,
+    promises: Promises | None = None,
 ) -> Table:
     """Choose the package with the largest joint surplus for every pair of lot and column (rule 3).
 
@@ -174,13 +198,15 @@ def lay_out(
     capital = np.stack([c.capital for c in columns], axis=1)
     cost = capital + running[None, :, None, None] * use[:, None]
     surplus = np.where(bearable[:, None], take[:, None] - cost, -np.inf)
+    if promises is not None:  # the best promise of each term adds to whatever floor goes with it
+        surplus = surplus + promises.joint.max(axis=3)[:, cloud, :, None]
     flat = surplus.reshape(lots, len(columns), -1)
     package = flat.argmax(axis=2)
     pick = package[:, :, None]
     value = np.take_along_axis(
         np.broadcast_to(take.reshape(lots, 1, -1), flat.shape), pick, axis=2
     )[:, :, 0]
-    return Table(
+    table = Table(
         requests=tuple(requests),
         columns=tuple(columns),
         cloud=cloud,
@@ -190,19 +216,51 @@ def lay_out(
         package=package,
         use=use.reshape(lots, -1),
         room=np.stack([c.room_h100e for c in columns], axis=1),
-        allowed=allowed[:, cloud],
+        allowed=allowed[:, cloud] & ~_standing_by(columns, lots),
         wanted=wanted,
+    )
+    return table if promises is None else _with_promises(rules, table, promises)
+
+
+def _with_promises(rules: Rules, table: Table, promises: Promises) -> Table:
+    """Return the table with what the promises of the packages chosen change for both sides."""
+    lots = np.arange(len(table.requests))[:, None]
+    at = (lots, table.cloud[None, :], table.package // len(rules.floors))
+    promise = promises.joint[at].argmax(axis=2)
+    return replace(
+        table,
+        value=table.value + promises.lab[*at, promise],
+        cost=table.cost - promises.holder[*at, promise],
+        promise=promise,
     )
 
 
-def deterred(table: Table, notified: np.ndarray, bid_cost_usd: float) -> np.ndarray:
+def _standing_by(columns: Sequence[Column], lots: int) -> np.ndarray:
+    """Return by lot and column whether it is quoted to match others only."""
+    none = np.zeros(lots, dtype=bool)
+    return np.stack([none if c.standby is None else c.standby for c in columns], axis=1)
+
+
+def deterred(rules: Rules, table: Table, notified: np.ndarray, bid_cost_usd: float) -> np.ndarray:
     """Return the pairs whose cloud does not bid, because a holder of first refusal may match (B13).
 
-    Preparing a bid must pay for itself from half of the first year's joint surplus, and half of the
-    bids are matched.
+    A bid must pay for itself. Against a holder whose cost lies anywhere between nothing and the lab's
+    value v, a cloud of cost r bids (r + v)/2 and is not matched with chance (v - r)/2v: it expects
+    ``(v - r)^2 / 4v`` an hour. With r and k in units of v it stays out above ``1 - 2 sqrt(k)``.
     """
-    year = np.maximum(table.value - table.cost, 0.0) * table.wanted[:, None] * 12 * HOURS_PER_MONTH
-    return notified & (year / 4 < bid_cost_usd)
+    gain = np.maximum(table.value - table.cost, 0.0) ** 2 / (4 * np.maximum(table.value, 1e-9))
+    months = rules.terms * levelling(0.0, rules.decline_per_month, rules.terms)
+    hours = HOURS_PER_MONTH * months[table.package // len(rules.floors)]
+    return notified & (gain * table.wanted[:, None] * hours < bid_cost_usd)
+
+
+def sealed_bid(floor: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """Return the best reply to a holder that matches iff the bid covers its cost (row B13).
+
+    Its cost is believed to be uniform up to the most that the lab would pay: ``(p - r)(hi - p)`` is
+    largest half way between one's own cost and that.
+    """
+    return (floor + np.maximum(highest, floor)) / 2
 
 
 def _bearable(
@@ -238,6 +296,7 @@ def negotiate(
     bargainer: Bargainer,
     benchmark: bool,
     traced: bool = False,
+    sealed: np.ndarray | None = None,
 ) -> Round:
     """Match lots and columns at once and price every match (bar-1 to bar-3)."""
     labs = np.array([r.lab for r in table.requests])
@@ -258,8 +317,10 @@ def negotiate(
     optimum = efficient(bids) if benchmark else math.nan
     met = _met(rules, table, cleared)
     match = _match(rules, table, suppliers, bids, cleared, met, traced)
-    within = affiliates[labs[met[0]], table.cloud[met[1]]]
-    priced = _price(match, within, bargainer(match)) if len(met[0]) else None
+    pairs = labs[met[0]], table.cloud[met[1]]
+    within = affiliates[pairs]
+    against = None if sealed is None else sealed[pairs]
+    priced = _price(match, within, bargainer(match), against) if len(met[0]) else None
     deals = _deals(rules, table, cleared, met, match, priced, within) if priced else {}
     served = np.zeros(len(table.requests))
     gained = 0.0
@@ -379,11 +440,19 @@ def _chance(
     return drawn
 
 
-def _price(match: Match, within: np.ndarray, outcome: Outcome) -> _Priced:
-    """Return what the protocol found, and the cost where a deal stays within a group."""
-    price = np.where(within, match.floor, outcome.price)
-    lo = np.where(within, match.floor, outcome.lo)
-    hi = np.where(within, match.ceiling, outcome.hi)
+def _price(
+    match: Match, within: np.ndarray, outcome: Outcome, against: np.ndarray | None
+) -> _Priced:
+    """Return what the protocol found, and the cost where a deal stays within a group.
+
+    `against` are the pairs in which the cloud bids sealed against a holder of first refusal.
+    """
+    price, lo, hi = outcome.price, outcome.lo, outcome.hi
+    if against is not None:
+        price = np.where(against, sealed_bid(match.floor, hi), price)
+    price = np.where(within, match.floor, price)
+    lo = np.where(within, match.floor, lo)
+    hi = np.where(within, match.ceiling, hi)
     # Clearing is exact to some increments only: bounds that cross leave a price between them.
     price = np.where(lo <= hi, np.clip(price, lo, hi), (lo + hi) / 2)
     return _Priced(
@@ -428,6 +497,7 @@ def _deals(
             slack=match.slack * scale,
             affiliate=bool(within[k]),
             delay_months=float(priced.delay_months[k]),
+            promise="none" if table.promise is None else KINDS[table.promise[i, j]],
         )
     return deals
 

@@ -12,15 +12,20 @@ from offtake.model.cents import cents, split
 from offtake.model.chance import stream
 from offtake.model.clauses import (
     Assignability,
-    FirstRefusal,
     Prepayment,
     Ramp,
     RevenueShare,
-    SupplyExclusivity,
     TakeOrPay,
     Termination,
 )
 from offtake.model.contracts import Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.dealing import (
+    CrossDefault,
+    DistributionExclusivity,
+    FirstRefusal,
+    MostFavoured,
+    SupplyExclusivity,
+)
 from offtake.model.events import (
     Adopted,
     Agreed,
@@ -54,6 +59,7 @@ from offtake.model.scenario import (
 )
 from offtake.model.setup import ROLES, Setup
 from offtake.model.sites import clock, expected_lead
+from offtake.model.standing import Clause
 from offtake.model.wording import terms_of
 
 
@@ -215,6 +221,8 @@ def contract(setup: Setup, name: str, given: ContractGiven) -> Contract:
         assignability=Assignability.named(given.assignability),
         affiliate=bool(setup.affiliates[lab, cloud]),
         **terms_of(given),
+        most_favoured=MostFavoured() if given.most_favoured else None,
+        cross_default=CrossDefault(names=given.cross_default_with) if given.cross_default else None,
     )
 
 
@@ -235,36 +243,77 @@ def tranche(scenario: Scenario, name: str, given: TrancheGiven) -> Tranche:
     )
 
 
-def clauses_at(scenario: Scenario, name: str, time: float) -> list:
+def clauses_at(scenario: Scenario, name: str, time: float) -> list[Clause]:
     """Return the clauses of a standing agreement that are in force at a time."""
+    return [
+        clause
+        for clause in clauses_of(scenario, name)
+        if getattr(clause, "since", -math.inf) <= time < getattr(clause, "until", math.inf)
+    ]
+
+
+def clauses_of(scenario: Scenario, name: str) -> list[Clause]:
+    """Return every clause of a standing agreement, whenever it is in force."""
     given = scenario.agreements[name]
-    clauses: list = []
-    exclusive = _month(scenario, given.exclusive_until)
-    if given.exclusive_until is not None and time < exclusive:
-        clauses.append(
-            SupplyExclusivity(
-                lab=given.lab, holder=given.cloud, until=exclusive, scope=given.exclusive_scope
-            )
-        )
-    if given.first_refusal_from is not None:
-        since = _month(scenario, given.first_refusal_from)
-        until = _month(scenario, given.first_refusal_until)
-        if since <= time < until:
-            clauses.append(
-                FirstRefusal(
-                    lab=given.lab,
-                    holder=given.cloud,
-                    since=since,
-                    until=until,
-                    window_days=given.first_refusal_days,
-                )
-            )
+    every = (
+        _exclusivity(scenario, name, given),
+        _first_refusal(scenario, name, given),
+        _revenue_share(scenario, given),
+        _distribution(scenario, name, given),
+    )
+    named = [named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()]
+    return [clause for clause in every if clause is not None] + named
+
+
+def _exclusivity(scenario: Scenario, name: str, given: Agreement) -> SupplyExclusivity | None:
+    if given.exclusive_until is None:
+        return None
+    return SupplyExclusivity(
+        lab=given.lab,
+        holder=given.cloud,
+        since=_since(scenario, given.exclusive_from),
+        until=_month(scenario, given.exclusive_until),
+        scope=given.exclusive_scope,
+        region=given.exclusive_region,
+        breach_usd_per_h100e_hour=given.breach_usd_per_h100e_hour,
+        agreement=name,
+    )
+
+
+def _first_refusal(scenario: Scenario, name: str, given: Agreement) -> FirstRefusal | None:
+    if given.first_refusal_from is None:
+        return None
+    return FirstRefusal(
+        lab=given.lab,
+        holder=given.cloud,
+        since=_since(scenario, given.first_refusal_from),
+        until=_month(scenario, given.first_refusal_until),
+        window_days=given.first_refusal_days,
+        agreement=name,
+    )
+
+
+def _revenue_share(scenario: Scenario, given: Agreement) -> RevenueShare | None:
+    if given.revenue_share == 0:
+        return None
     until = _month(scenario, given.revenue_share_until)
-    if given.revenue_share > 0 and time < until:
-        clauses.append(
-            RevenueShare(lab=given.lab, cloud=given.cloud, share=given.revenue_share, until=until)
-        )
-    return clauses + [named_clause(n, given.lab, given.cloud, x) for n, x in given.clauses.items()]
+    return RevenueShare(lab=given.lab, cloud=given.cloud, share=given.revenue_share, until=until)
+
+
+def _distribution(
+    scenario: Scenario, name: str, given: Agreement
+) -> DistributionExclusivity | None:
+    """Return the exclusive channel; it ends with the revenue share that pays for it, if not before."""
+    if given.reach == 1:
+        return None
+    return DistributionExclusivity(
+        lab=given.lab,
+        holder=given.cloud,
+        reach=given.reach,
+        since=_since(scenario, given.reach_from),
+        until=_month(scenario, given.reach_until or given.revenue_share_until),
+        agreement=name,
+    )
 
 
 def _classes(setup: Setup) -> Iterator[AnyEvent]:
@@ -291,12 +340,19 @@ def _agreements(scenario: Scenario) -> Iterator[AnyEvent]:
 
 def _turns(scenario: Scenario, given: Agreement) -> list[float]:
     days = (
+        given.exclusive_from,
         given.exclusive_until,
         given.first_refusal_from,
         given.first_refusal_until,
         given.revenue_share_until,
+        given.reach_from,
+        given.reach_until,
     )
     return sorted({_month(scenario, day) for day in days if day is not None})
+
+
+def _since(scenario: Scenario, day: dt.date | None) -> float:
+    return -math.inf if day is None else month_of(scenario.start, day)
 
 
 def _month(scenario: Scenario, day: dt.date | None) -> float:
@@ -372,7 +428,7 @@ def load(users_million: np.ndarray, hours_per_user: np.ndarray) -> np.ndarray:
     return users_million * 1e6 * hours_per_user / HOURS_PER_MONTH
 
 
-def calibrated(setup: Setup, first: Served) -> tuple[np.ndarray, np.ndarray]:
+def calibrated(setup: Setup, first: Served, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return appeal xi and conduct that make the initial state a rest point of shares and prices."""
     demand = setup.scenario.demand
     shares = first.users_million / demand.adopters_million
@@ -381,7 +437,7 @@ def calibrated(setup: Setup, first: Served) -> tuple[np.ndarray, np.ndarray]:
         np.log(shares / outside)
         - demand.quality_return * np.log(first.training_stock)
         + demand.price_sensitivity_per_usd * first.price_usd
-        - np.log(setup.reach)
+        - np.log(reach)
     )
     appeal += np.array([setup.scenario.labs[n].momentum for n in setup.labs])
     if demand.conduct == "bertrand":

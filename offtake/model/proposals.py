@@ -1,4 +1,4 @@
-"""What participants may say, and the eight ports behind which their behaviour sits."""
+"""What participants may say, and the nine ports behind which their behaviour sits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from offtake.model.dealing import Purpose
 from offtake.model.view import (
     AdoptionView,
     Ask,
@@ -15,6 +16,7 @@ from offtake.model.view import (
     GovernmentView,
     InvestorView,
     LabView,
+    WaiverView,
 )
 
 
@@ -26,6 +28,8 @@ class Lot:
     h100e: float
     value: float
     """Mean use value over the lot, start price, USD per H100e-hour."""
+    purpose: Purpose = "any"
+    """What it is for; matters where an exclusivity binds one purpose only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class Column:
     capital: np.ndarray
     """What must be earned above avoidable cost, start price, shape (lots, terms, floors)."""
     option: BuildOption | None = None
+    standby: np.ndarray | None = None
+    """By lot, whether it is quoted to match others only, under a first refusal; none where it never is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +200,17 @@ class Adopter(Protocol):
 
     def __call__(self, view: AdoptionView) -> Iterable[Adopt]:
         """Return the classes it adopts now."""
+        ...
+
+
+class Waiver(Protocol):
+    """Port of labs and clouds: what giving up a clause is worth (section 1.7)."""
+
+    def __call__(self, view: WaiverView) -> tuple[float, ...] | None:
+        """Return USD by what may take its place: the most a lab pays, the least a holder takes.
+
+        Nothing means that the clause is not for sale.
+        """
         ...
 
 

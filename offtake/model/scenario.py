@@ -188,6 +188,18 @@ class Negotiation(PaymentTerms):
     """Protocol of the spot auctions: the middle of the clearing interval, a share of it, or McAfee's."""
     spot_k: Share = 0.5
     """Weight of the upper end of the clearing interval in the price of a k-double auction."""
+    exclusivity: tuple[Literal["none", "supply"], ...] = ("none",)
+    """Exclusivity on the menu of contracts signed in the run: taken where it raises the pair's surplus."""
+    first_refusal: tuple[bool, ...] = (False,)
+    """First refusal on the menu of contracts signed in the run: taken where it raises the pair's surplus."""
+    first_refusal_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Days that the holder of a first refusal from the menu has to match."""
+    sealed_bids: bool = False
+    """Whether who bids against a first refusal bids its best reply to a holder of unknown cost (B13)."""
+    most_favoured: bool = False
+    """Whether prices of contracts signed in the run follow down to those of like contracts signed later."""
+    cross_default: bool = False
+    """Whether contracts signed in the run may be ended, and their floor claimed, when the lab defaults."""
     benchmark_every_months: Annotated[int, Field(ge=0, le=600)] = 6
     """Months between two comparisons with the efficient allocation; 0 for none."""
 
@@ -467,9 +479,20 @@ class Agreement(Part):
 
     lab: str
     cloud: str
+    exclusive_from: dt.date | None = None
+    """Day on which supply exclusivity begins; where it is not given, it is in force at the start."""
     exclusive_until: dt.date | None = None
     """Day on which supply exclusivity ends."""
-    exclusive_scope: Literal["all"] = "all"
+    exclusive_scope: Literal["all", "training", "inference", "region"] = "all"
+    """What the lab buys from the holder only: all compute, that for one purpose, or that in one region."""
+    exclusive_region: str | None = None
+    """Region that an exclusivity of scope "region" binds."""
+    breach_usd_per_h100e_hour: NonNegative | None = None
+    """Liquidated damages for signing with others, start price, USD per H100e-hour of the contract, due at
+    signature; where it is not given, exclusivity cannot be broken."""
+    waivable: bool = False
+    """Whether lab and cloud re-bargain exclusivity and first refusal when they cost the lab more than they
+    are worth to the cloud."""
     first_refusal_from: dt.date | None = None
     first_refusal_until: dt.date | None = None
     first_refusal_days: Annotated[int, Field(ge=1, le=365)] = 30
@@ -478,7 +501,11 @@ class Agreement(Part):
     """Share of the lab's revenue paid to the cloud."""
     revenue_share_until: dt.date | None = None
     reach: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the channel-weighted market the lab may sell to (dem-2)."""
+    """Share of the channel-weighted market the lab may sell to while the channel is exclusive (dem-2)."""
+    reach_from: dt.date | None = None
+    """Day on which the exclusive channel begins; where it is not given, it is in force at the start."""
+    reach_until: dt.date | None = None
+    """Day on which the exclusive channel ends; with the revenue share where it is not given."""
     clauses: dict[str, dict[str, NonNegative]] = Field(default_factory=dict)
     """Further clauses between the two, by name, each with its own numbers."""
     source: str | None = None
@@ -508,6 +535,12 @@ class ContractGiven(PaymentTerms):
     """Prepaid and not yet drawn down at the start, USD."""
     termination_months: NonNegative = 600.0
     """Fee for leaving early, months of the take-or-pay bill, at most what is left of it."""
+    most_favoured: bool = False
+    """Whether its price follows down to that of a like contract the cloud signs later."""
+    cross_default: bool = False
+    """Whether the cloud may end it and claim what is left of the floor when the lab defaults elsewhere."""
+    cross_default_with: tuple[str, ...] = ()
+    """Participants whose failure counts as a default of the lab; needs `cross_default`."""
     clauses: dict[str, dict[str, NonNegative]] = Field(default_factory=dict)
     """Further clauses that run while the contract does, by name, each with its own numbers."""
     assignability: Assignable = "none"

@@ -8,11 +8,12 @@ import numpy as np
 
 from offtake.model.cents import cents
 from offtake.model.chips import price_usd, replacements, usable_classes
-from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import OPEN, Pool, Site, Stage
+from offtake.model.dealing import FirstRefusal, SupplyExclusivity
 from offtake.model.demand import damped, inference_value, training_value, worth_months
 from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.most_favoured import favoured
 from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
 from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, levelling
@@ -100,8 +101,18 @@ def lab_views(market: "Market") -> dict[str, LabView]:
             discount_per_year=data.discount_per_year,
             leavings=leavings.get(name, ()),
             invites=data.invites,
+            by_purpose=bound_by_purpose(market, name),
         )
     return views
+
+
+def bound_by_purpose(market: "Market", lab: str) -> bool:
+    """Whether an exclusivity in force binds what a lab buys for one purpose only."""
+    return any(
+        clause.scope in ("training", "inference") and clause.since <= market.time < clause.until
+        for clause in market.books.exclusivities(market.time)
+        if clause.lab == lab
+    )
 
 
 def reliable_h100e(market: "Market") -> np.ndarray:
@@ -227,13 +238,19 @@ def win_shares(market: "Market") -> np.ndarray:
     books, setup = market.books, market.setup
     assert books.believed is not None
     shares = books.believed.win_share.copy()
-    for clause in books.clauses:
-        if isinstance(clause, SupplyExclusivity) and market.time < clause.until:
+    for clause in books.standing(market.time):
+        if isinstance(clause, SupplyExclusivity) and _leaves_no_other(clause, market.time):
             row = shares[books.lab_index[clause.lab]]
             row[:] = 0.0
             row[books.cloud_index[clause.holder]] = 1.0
     shares[setup.barred] = 0.0
     return shares
+
+
+def _leaves_no_other(clause: SupplyExclusivity, time: float) -> bool:
+    """Whether a lab can buy from the holder only, whatever it buys."""
+    everything = clause.scope == "all" and clause.breach_usd_per_h100e_hour is None
+    return everything and clause.since <= time < clause.until
 
 
 def need_ahead(market: "Market") -> np.ndarray:
@@ -303,6 +320,8 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
             own_free_h100e=by_cloud[index],
+            refusals=refusals(market, name),
+            favoured=favoured(market, name),
             contract_price=market.contract_price,
             spot_price=books.believed.spot_price,
             idle_share=float(idle[index]),
@@ -312,6 +331,17 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             exits=tuple(exits_of(market, index)),
         )
     return views
+
+
+def refusals(market: "Market", cloud: str) -> tuple[int, ...]:
+    """Return the labs that a cloud holds a first refusal on, by index."""
+    return tuple(
+        market.books.lab_index[clause.lab]
+        for clause in market.books.standing(market.time)
+        if isinstance(clause, FirstRefusal)
+        and clause.holder == cloud
+        and clause.since <= market.time < clause.until
+    )
 
 
 def idle_shares(market: "Market") -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.contracts import PURPOSES
+from offtake.model.dealing import Purpose
 from offtake.model.demand import (
     adoption,
     choice,
@@ -36,7 +38,8 @@ def serve(market: "Market") -> None:
     delivered = _delivered_h100e(market)
     capacity = np.array([math.fsum(row) for row in delivered.tolist()])
     wanted = load(before.users_million, hours_asked(market, market.month - 1))
-    served = np.minimum(wanted, capacity)
+    trains_only = _by_lab(market, _kept_for(market, "training"))
+    served = np.minimum(wanted, np.maximum(capacity - trains_only, 0.0))
     unserved = 1 - served / np.maximum(wanted, 1e-12)
     shares = before.users_million / market.adopters_million
     revenue = before.price_usd * before.users_million * 1e6 * (1 - unserved)
@@ -122,7 +125,7 @@ def _chosen(
         stock=stock,
         price_usd=before.price_usd,
         unserved=unserved,
-        reach=setup.reach,
+        reach=market.books.reach(),
         quality_return=demand.quality_return,
         price_sensitivity=float(setup.price_sensitivity[market.month - 1]),
         unserved_penalty=demand.unserved_penalty,
@@ -160,19 +163,31 @@ def _service_price(market: "Market", before: Served, chosen: np.ndarray) -> np.n
     )
 
 
+def _kept_for(market: "Market", purpose: Purpose) -> np.ndarray:
+    """Return what is delivered by contracts that serve one purpose only, H100e; 0 for others."""
+    c = market.books.contracts
+    return np.where(c.purpose[: c.size] == PURPOSES.index(purpose), market.delivered_h100e, 0.0)
+
+
 def _used(
     market: "Market", served: np.ndarray, capacity: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
     """Return what is used of each contract: inference evenly, then training where it is worth its price.
 
     A unit beyond the floor is used for training iff v^T reaches ``(1 - phi) p`` (row B14), less where
-    compute paid for before is banked. What is let to another lab is used by that lab.
+    compute paid for before is banked. What is let to another lab is used by that lab. What serves
+    inference only is used for it first; it never trains.
     """
     c = market.books.contracts
     n = c.size
-    inference = served / np.maximum(capacity, 1e-12)
+    purpose = c.purpose[:n]
+    kept = _by_lab(market, _kept_for(market, "inference"))
+    first = np.minimum(served, kept)
+    free = capacity - kept - _by_lab(market, _kept_for(market, "training"))
+    evenly = ((served - first) / np.maximum(free, 1e-12))[c.lab[:n]]
+    before = (first / np.maximum(kept, 1e-12))[c.lab[:n]]
+    part = np.choose(purpose, [evenly, before, np.zeros(n)])
     worth = training_values(market, shares)[c.lab[:n]]
-    trains = worth >= prices_of_more_use(market)
-    part = inference[c.lab[:n]]
+    trains = (worth >= prices_of_more_use(market)) & (purpose != PURPOSES.index("inference"))
     others = let_by_contract(market)
     return (market.delivered_h100e - others) * (part + (1 - part) * trains) + others

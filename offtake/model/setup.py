@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from offtake.model.chance import order, stream
-from offtake.model.clauses import DistributionExclusivity
 from offtake.model.contracts import Pool
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
 from offtake.model.pricing import betas
@@ -73,7 +72,6 @@ class Setup:
     horizon: int
     rules: Rules
     hours_per_user: np.ndarray
-    reach: np.ndarray
     usage_path: np.ndarray
     """Common factor on usage from growth, efficiency and chance, by month (dem-4)."""
     price_sensitivity: np.ndarray
@@ -155,7 +153,6 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         + LONGEST_ROOM,
         rules=_rules(scenario),
         hours_per_user=np.array([scenario.labs[n].compute_h100e_hours_per_user for n in labs]),
-        reach=np.array([math.prod(c.reach for c in distribution(scenario, n)) for n in labs]),
         usage_path=_usage_path(scenario, seed),
         price_sensitivity=scenario.demand.price_sensitivity_per_usd
         * np.exp(-scenario.demand.willingness_growth_per_month * maturing(scenario)),
@@ -239,15 +236,6 @@ def _rules(scenario: Scenario) -> Rules:
         floors=np.array(scenario.negotiation.take_or_pay),
         decline_per_month=decline,
         replacements=tuple(math.exp(-decline * k * life) for k in range(lives)),
-    )
-
-
-def distribution(scenario: Scenario, lab: str) -> tuple[DistributionExclusivity, ...]:
-    """Return the clauses that bind a lab's service to somebody's channel."""
-    return tuple(
-        DistributionExclusivity(lab=lab, holder=given.cloud, reach=given.reach)
-        for _, given in sorted(scenario.agreements.items())
-        if given.lab == lab and given.reach < 1
     )
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from offtake.model.contracting import enter_into
-from offtake.model.drafting import draft, new_sites
+from offtake.model.drafting import draft, new_sites, numbered
 from offtake.model.first_refusal import notify
 from offtake.model.holding import hold
 from offtake.model.negotiation import Deal
@@ -40,4 +40,5 @@ def conclude(market: "Market", deal: Deal) -> None:
     elif deal.delay_months > 0:
         hold(market, contract, sites, deal.delay_months)
     else:
-        enter_into(market, contract, sites, f"tender:{buyer} {market.month}")
+        signed = numbered(market, contract)
+        enter_into(market, signed, sites, f"tender:{buyer} {market.month}")

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from offtake.model.assigning import assign, auctioned, may_be_assigned
-from offtake.model.cents import split
-from offtake.model.events import Claim, Defaulted, Posted, Posting, Terminated
+from offtake.model.cents import cents, split
+from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
+from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.standing import parties
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -22,8 +24,60 @@ def check_solvency(market: "Market") -> None:
 
 def _fail(market: "Market", name: str) -> None:
     cause = f"event:{market.apply(Defaulted(name=name, cause='arrears beyond grace'))}"
+    accelerate(market, name, cause)
     _end_contracts(market, name, cause)
+    _lapse(market, name, cause)
     _share_out(market, name, cause)
+
+
+def accelerate(market: "Market", failed: str, cause: str) -> None:
+    """Sellers with a cross-default clause claim what is left of the floor, and end the contract (1.7).
+
+    A claim on the party that has failed ranks with all others; one on a party that has not is due at once.
+    """
+    contracts = market.books.contracts
+    for row in range(contracts.size):
+        contract, clause = contracts.facts[row], contracts.facts[row].cross_default
+        in_force = contracts.state[row] in ("signed", "active")
+        if clause is None or not in_force or not clause.triggered_by(contract.buyer, {failed}):
+            continue
+        if contract.seller == failed or contract.seller in market.books.failed:
+            continue
+        market.post(_damages(market, row, cause, due=contract.buyer != failed))
+        if contract.buyer != failed:
+            market.apply(Terminated(contract=contract.name, by=contract.seller, cause=cause))
+
+
+def _damages(market: "Market", row: int, cause: str, *, due: bool) -> Posted:
+    """Return the claim on what is left of a contract's floor, less what was prepaid."""
+    contracts = market.books.contracts
+    contract = contracts.facts[row]
+    clause, buyer, seller, name = (
+        contract.cross_default,
+        contract.buyer,
+        contract.seller,
+        contract.name,
+    )
+    assert clause is not None
+    monthly = cents(
+        float(contracts.floor[row] * contracts.price[row]) * contract.h100e * HOURS_PER_MONTH
+    )
+    left = float(contracts.end[row]) - max(contract.start, market.time)
+    prepaid = contracts.prepaid_cents.get(name, 0)
+    owed = clause.damages_cents(monthly, left)
+    claims = [Claim(buyer, seller, "prepayment", -min(prepaid, owed), name)] if prepaid else []
+    rest = owed - min(prepaid, owed)
+    if rest:
+        kind, reference = ("arrears", "") if due else ("damages", name)
+        claims.append(Claim(seller, buyer, kind, rest, reference))
+    return Posted(postings=(), claims=tuple(claims), cause=cause)
+
+
+def _lapse(market: "Market", name: str, cause: str) -> None:
+    """Clauses of whoever has failed bind nobody."""
+    for clause in list(market.books.clauses):
+        if name in parties(clause):
+            market.apply(Lapsed(clause=clause, cause=cause))
 
 
 def _end_contracts(market: "Market", name: str, cause: str) -> None:

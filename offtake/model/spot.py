@@ -10,10 +10,10 @@ import numpy as np
 from offtake.model.assigning import assign_contracts
 from offtake.model.auctions import Outcome
 from offtake.model.events import Cleared, Purchase, Sublease
-from offtake.model.pairs import may_sign
 from offtake.model.placing import LEAST_H100E, place
 from offtake.model.porting import ported
-from offtake.model.spot_demand import affordable_on_spot, gap_now, spot_bids, value_spot
+from offtake.model.spot_bidders import Bidders, bidders_of
+from offtake.model.spot_demand import gap_now, value_spot
 from offtake.model.spot_supply import LEAST_LOT_H100E, Offer, free_offers, sublease_offers
 
 if TYPE_CHECKING:
@@ -73,25 +73,23 @@ def _trades(market: "Market") -> Iterator[Trade]:
     """
     gap = gap_now(market)
     offers = free_offers(market) + sublease_offers(market, gap)
-    purse = affordable_on_spot(market)
-    allowed = _allowed(market, offers, np.minimum(gap, purse) >= LEAST_LOT_H100E)
+    them = bidders_of(market, gap)
+    allowed = _allowed(market, offers, them)
     places = [venue_of(market, offer.pool) for offer in offers]
-    for labs, at in joined(allowed, places):
-        yield from _auction(
-            market, labs, [offers[o] for o in at], allowed[np.ix_(labs, at)], gap, purse
-        )
+    for who, at in joined(allowed, places):
+        yield from _auction(market, who, [offers[o] for o in at], allowed[np.ix_(who, at)], them)
 
 
-def _allowed(market: "Market", offers: list[Offer], bids: np.ndarray) -> np.ndarray:
-    """Return by lab and offer whether the lab may take it and its software runs there, if it bids."""
-    setup = market.setup
+def _allowed(market: "Market", offers: list[Offer], them: Bidders) -> np.ndarray:
+    """Return by bidder and offer whether it may take it and its software runs there, if it bids."""
     pools = np.array([offer.pool for offer in offers], dtype=np.int64)
-    runs = ported(market)[:, setup.pool_class[pools]] > 0
-    return may_sign(market)[:, setup.pool_cloud[pools]] & runs & bids[:, None]
+    runs = ported(market)[np.ix_(them.lab, market.setup.pool_class[pools])] > 0
+    bids = np.minimum(them.gap, them.purse) >= LEAST_LOT_H100E
+    return them.allowed[:, pools] & runs & bids[:, None]
 
 
 def joined(allowed: np.ndarray, places: list[Venue]) -> list[tuple[list[int], list[int]]]:
-    """Return labs and offers, apart where no lab may buy on both sides.
+    """Return bidders and offers, apart where no bidder may buy on both sides.
 
     Examples
     --------
@@ -113,35 +111,34 @@ def joined(allowed: np.ndarray, places: list[Venue]) -> list[tuple[list[int], li
 
 def _auction(
     market: "Market",
-    labs: list[int],
+    bidders: list[int],
     offers: list[Offer],
     allowed: np.ndarray,
-    gap: np.ndarray,
-    purse: np.ndarray,
+    them: Bidders,
 ) -> Iterator[Trade]:
     """Yield the trades of venues that share bidders.
 
-    Where some labs find too little of what they have bought, what is open to them is scarcer than the
+    Where some bidders find too little of what they have bought, what is open to them is scarcer than the
     rest: it is sold to them apart, at a price of its own, and the others trade what is left. So prices
     part where eligibility parts buyers, and nowhere else (Hall 1935 on who can be served).
     """
-    bids = _bids(market, labs, gap, purse)
+    bids = [(i, bid) for i, who in enumerate(bidders) for bid in them.bids(market, who)]
     outcome = market.spot_auction([bid for _, bid in bids], [(o.ask, o.h100e) for o in offers])
-    wants = _by_lab(len(labs), bids, outcome.bought)
+    wants = _by_bidder(len(bidders), bids, outcome.bought)
     given = _placed(wants, outcome, allowed)
     missing = np.array(wants) - given.sum(axis=1)
     short = missing > np.maximum(MISS * np.array(wants), LEAST_H100E)
     scarce = allowed[short].any(axis=0)
     if short.any() and not (short.all() and scarce.all()):
         for some, of in ((short, scarce), (~short, ~scarce)):
-            who = [lab for lab, is_in in zip(labs, some, strict=True) if is_in]
+            who = [bidder for bidder, is_in in zip(bidders, some, strict=True) if is_in]
             what = [offer for offer, is_in in zip(offers, of, strict=True) if is_in]
             if who and what:
-                yield from _auction(market, who, what, allowed[np.ix_(some, of)], gap, purse)
+                yield from _auction(market, who, what, allowed[np.ix_(some, of)], them)
         return
     for i, o in np.argwhere(given > LEAST_H100E).tolist():
         yield Trade(
-            lab=labs[i],
+            lab=int(them.lab[bidders[i]]),
             offer=offers[o],
             h100e=float(given[i, o]),
             pays=outcome.pays,
@@ -149,18 +146,7 @@ def _auction(
         )
 
 
-def _bids(
-    market: "Market", labs: list[int], gap: np.ndarray, purse: np.ndarray
-) -> list[tuple[int, tuple[float, float]]]:
-    """Return what labs bid, each with its place among them."""
-    return [
-        (i, bid)
-        for i, lab in enumerate(labs)
-        for bid in spot_bids(market, lab, float(gap[lab]), float(purse[lab]))
-    ]
-
-
-def _by_lab(
+def _by_bidder(
     count: int, bids: list[tuple[int, tuple[float, float]]], bought: tuple[float, ...]
 ) -> list[float]:
     return [

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from offtake.model.clause_worth import Kind
 from offtake.model.contracts import Pool, Site
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import GPU, Beliefs, Building, Finance, Negotiation, Procurement
@@ -98,6 +99,8 @@ class LabView:
     leavings: tuple[Leaving, ...]
     """Contracts in force that can be left for less than what is still owed."""
     invites: tuple[str, ...]
+    by_purpose: bool = False
+    """Whether an exclusivity binds one purpose only, so that it tenders for each apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +169,21 @@ class SiteCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Favoured:
+    """A contract whose price follows down to that of a like one its cloud signs later."""
+
+    lab: int
+    """Index of the customer."""
+    pool_index: int
+    price: float
+    """Fixed price, USD per H100e-hour."""
+    months: float
+    """Its whole term."""
+    months_left: float
+    h100e: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloudView:
     """What a cloud sees when it prices, plans and builds."""
 
@@ -206,6 +224,10 @@ class CloudView:
     """V/X below which a project is cancelled (row D2)."""
     costs: Mapping[str, SiteCost]
     """Costs of each of its sites in the pipeline."""
+    favoured: tuple[Favoured, ...] = ()
+    """What it has promised to most-favoured customers, the highest price first."""
+    refusals: tuple[int, ...] = ()
+    """Labs that must notify it of others' offers, by index."""
     own_free_h100e: np.ndarray
     """Its uncommitted capacity by months ahead, H100e."""
     exits: tuple[Exit, ...] = ()
@@ -240,6 +262,33 @@ class AdoptionView:
     rules: Rules
     cash_usd: float
     choices: tuple[ClassChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiverView:
+    """What one side of an exclusivity or a first refusal sees when both talk about giving it up."""
+
+    name: str
+    kind: Kind
+    """What is in force: the point of disagreement."""
+    instead: tuple[Kind, ...]
+    """What may take its place."""
+    later_h100e: np.ndarray
+    """What the lab has yet to buy while the clause runs, by months ahead from the next on."""
+    served: np.ndarray
+    """Part of it that the holder could serve, by months ahead."""
+    lab_power: float
+    """b, the lab's bargaining power against the holder alone (bar-2)."""
+    dependence: float
+    """psi, USD per H100e-hour (pro-5)."""
+    wait: float
+    """Part of a contract's life that a window of first refusal takes."""
+    contract_price: float
+    """Public index of contract prices, start price, USD per H100e-hour."""
+    own_price: float
+    """What the lab would pay, or what the holder avoids by not running, USD per H100e-hour."""
+    weights: np.ndarray
+    """Hours of a month, discounted at one's own rate and with the believed fall of prices, by month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ import pytest
 
 from offtake.agents import clouds, governments, investors, labs
 from offtake.model import policies
-from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model.clauses import RevenueShare
+from offtake.model.dealing import FirstRefusal, SupplyExclusivity
 from offtake.model.policies import ExportControl, Permitting, Policy, Signal
 from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from offtake.model.calendar import Entry
-from offtake.model.clauses import SupplyExclusivity
+from offtake.model.dealing import SupplyExclusivity
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
 from offtake.model.reading import load_scenario

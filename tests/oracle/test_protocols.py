@@ -14,7 +14,7 @@ import pytest
 from offtake.model.bargaining import Match, Outcome
 from offtake.model.bundles import Bundles
 from offtake.model.chance import stream
-from offtake.model.clauses import SupplyExclusivity
+from offtake.model.dealing import SupplyExclusivity
 from offtake.model.events import Agreed, Defaulted, Held, Refused, Signed, Withdrawn
 from offtake.model.market import Market
 from offtake.model.nash_in_nash import ComplementsError, NashInNash

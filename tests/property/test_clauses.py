@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtake.model.clauses import FirstRefusal, Prepayment, Ramp, TakeOrPay, Termination
+from offtake.model.clauses import Prepayment, Ramp, TakeOrPay, Termination
+from offtake.model.dealing import FirstRefusal
 
 SHARES = st.floats(0, 1)
 H100E = st.floats(0, 1e7)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from offtake.model import checks
-from offtake.model.clauses import SupplyExclusivity
 from offtake.model.contracts import Stage
+from offtake.model.dealing import SupplyExclusivity
 from offtake.model.events import Agreed, Cleared, Entered, Opened, Posted, ShellsOffered
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market

@@ -404,10 +404,17 @@ def test_an_offer_under_first_refusal_is_signed_when_its_window_closes():
         assert (notice.contract.buyer, notice.holder) == ("Lab A", "Cloud X")
         assert notice.contract.seller != notice.holder
         assert notice.closes == pytest.approx(time + 30 * 24 / 730.5)
-        names = {notice.contract.name, getattr(notice.match, "name", None)}
-        signed = [t for t, e in books.journal if isinstance(e, Signed) and e.contract.name in names]
+        signed = [
+            (t, e.contract.seller)
+            for t, e in books.journal
+            if isinstance(e, Signed)
+            and t == notice.closes
+            and e.offer in (notice.contract.name, "")
+            and e.contract.signed == time
+        ]
         if notice.closes < 18:
-            assert signed == [notice.closes]
+            seller = notice.contract.seller if notice.match is None else notice.match.seller
+            assert (notice.closes, seller) in signed
 
 
 @pytest.mark.parametrize(("floor_usd", "matches"), [(0.8, True), (2.9, False)])

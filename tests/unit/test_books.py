@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from offtake.model.books import Books
-from offtake.model.clauses import FirstRefusal, Ramp, SupplyExclusivity, TakeOrPay
+from offtake.model.clauses import Ramp, TakeOrPay
 from offtake.model.contracts import Contract, Pool, Site, Stage
+from offtake.model.dealing import FirstRefusal, SupplyExclusivity
 from offtake.model.events import (
     Advanced,
     Agreed,
@@ -213,7 +214,7 @@ def test_an_offer_under_notice_is_in_escrow_until_it_is_withdrawn(books: Books):
 
 def test_an_offer_that_goes_ahead_is_committed_once(books: Books):
     books.apply(Noticed(contract=CONTRACT, holder="x", closes=0.5, match=None, cause="test"), 0.0)
-    books.apply(Signed(contract=CONTRACT, cause="test"), 0.5)
+    books.apply(Signed(contract=CONTRACT, offer="one", cause="test"), 0.5)
     assert books.committed_kw[0].tolist() == [0, 60, 60, 60, 0, 0]
 
 

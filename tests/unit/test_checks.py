@@ -61,6 +61,41 @@ CONTRADICTIONS = {
         "end = 2029-01-01\nprice_change_least_per_year = 0.1\nprice_change_most_per_year = 0.05",
         "E023", "contracts.nimbus-aster.price_change_least_per_year", "not above its cap",
     ),
+    "exclusivity ends first": (
+        "exclusive_until = 2026-01-01", "exclusive_until = 2026-01-01\nexclusive_from = 2026-02-01",
+        "E022", "agreements.nimbus-aster.exclusive_until", "not after `exclusive_from`",
+    ),
+    "exclusive in no region": (
+        "exclusive_until = 2026-01-01", 'exclusive_until = 2026-01-01\nexclusive_scope = "region"',
+        "E023", "agreements.nimbus-aster.exclusive_scope", "names none",
+    ),
+    "a region that is not bound": (
+        "exclusive_until = 2026-01-01", 'exclusive_until = 2026-01-01\nexclusive_region = "Texas"',
+        "E023", "agreements.nimbus-aster.exclusive_region", "scope 'all'",
+    ),
+    "damages for nothing": (
+        "exclusive_until = 2026-01-01", "breach_usd_per_h100e_hour = 0.5",
+        "E023", "agreements.nimbus-aster.breach_usd_per_h100e_hour", "no exclusivity",
+    ),
+    "reach without a revenue share": (
+        "exclusive_until = 2026-01-01", "reach = 0.9",
+        "E023", "agreements.nimbus-aster.reach", "shares no revenue",
+    ),
+    "reach beyond its revenue share": (
+        "exclusive_until = 2026-01-01",
+        "reach = 0.9\nrevenue_share = 0.1\nreach_until = 2029-01-01\n"
+        "revenue_share_until = 2028-01-01",
+        "E022", "agreements.nimbus-aster.reach_until", "after `revenue_share_until`",
+    ),
+    "parties without a cross-default": (
+        "end = 2029-01-01", 'end = 2029-01-01\ncross_default_with = ["Seed"]',
+        "E023", "contracts.nimbus-aster.cross_default_with", "has no cross-default",
+    ),
+    "cross-default with itself": (
+        "end = 2029-01-01",
+        'end = 2029-01-01\ncross_default = true\ncross_default_with = ["Aster"]',
+        "E023", "contracts.nimbus-aster.cross_default_with", "own parties",
+    ),
     "more than the whole": ("Aster = 0.4", "Aster = 0.6", "E023", "clouds.Cumulus.owners", "1.1"),
     "captive of nobody": ('priority = "Aster"\n', "", "E023", "clouds.Cumulus", "add `priority"),
     "energised without a chip": (
@@ -272,3 +307,21 @@ def test_a_lab_cannot_say_how_far_it_has_ported_to_gpus(folder):
     )
     assert problem.path == "labs.Aster.ported.gpu"
     assert "all software runs on GPUs" in str(problem)
+
+
+def test_what_can_be_waived_must_be_there(folder):
+    edits = [
+        ("exclusive_until = 2026-01-01\n", "waivable = true\n"),
+        ("first_refusal_from = 2026-01-01\n", ""),
+        ("first_refusal_until = 2030-01-01\n", ""),
+    ]
+    (problem,) = problems_of(folder, *edits)
+    assert (problem.code, problem.path) == ("E023", "agreements.nimbus-aster.waivable")
+
+
+def test_an_unknown_region_of_an_exclusivity_is_refused(folder):
+    old = "exclusive_until = 2026-01-01"
+    new = old + '\nexclusive_scope = "region"\nexclusive_region = "Texs"'
+    (problem,) = problems_of(folder, (old, new))
+    assert (problem.code, problem.path) == ("E020", "agreements.nimbus-aster.exclusive_region")
+    assert "Texas" in str(problem)

@@ -139,7 +139,7 @@ def test_an_unknown_bargainer_is_refused_with_those_known():
         Market(DUOPOLY.model_copy(update={"negotiation": negotiation}), rng=1)
 
 
-def test_the_month_has_twelve_phases_in_the_order_of_the_page():
+def test_the_month_has_thirteen_phases_in_the_order_of_the_page():
     assert [phase.name for phase in PHASES] == [
         "observe",
         "serve",
@@ -147,6 +147,7 @@ def test_the_month_has_twelve_phases_in_the_order_of_the_page():
         "check_solvency",
         "finance",
         "plan_supply",
+        "waive",
         "plan_demand",
         "negotiate",
         "sign",
