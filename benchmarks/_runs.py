@@ -14,7 +14,7 @@ from scipy.stats import t as student
 
 import offtake
 from offtake.model.contracts import Stage
-from offtake.model.events import Advanced, Cancelled, Energised, Opened
+from offtake.model.events import Advanced, Cancelled, Energised, Opened, Parted, Transferred
 from offtake.model.market import Market
 from offtake.model.reading import Reading
 
@@ -99,12 +99,14 @@ def dependence(market: Market) -> np.ndarray:
 def stage_months(market: Market) -> Iterable[StageMonth]:
     """Yield what stood in each stage of the pipeline and what was cancelled of it, month by month."""
     stages: dict[str, Stage] = {}
+    kw: dict[str, int] = {}
+    begun: dict[str, Stage] = {}
     stood = dict.fromkeys(Stage, 0.0)
     lost = dict.fromkeys(Stage, 0.0)
     month = 0
 
     def move(name: str, after: Stage) -> None:
-        mw = market.books.sites[name].capacity_kw / 1000
+        mw = kw[name] / 1000
         before = stages.get(name)
         if before is not None:
             stood[before] -= mw
@@ -119,11 +121,21 @@ def stage_months(market: Market) -> Iterable[StageMonth]:
             month += 1
         match event:
             case Opened() | Advanced():
+                kw[event.site.name] = event.site.capacity_kw
                 move(event.site.name, event.site.stage)
+            case Parted():
+                kw[event.site] -= event.capacity_kw
+                kw[event.part] = event.capacity_kw
+                stages[event.part] = stages[event.site]
+                if event.site in begun:
+                    begun[event.part] = begun[event.site]
             case Energised():
                 move(event.site, Stage.ENERGISED)
             case Cancelled():
+                begun[event.site] = stages[event.site]
                 move(event.site, Stage.CANCELLED)
+            case Transferred():
+                move(event.site, begun[event.site])
 
 
 def _closed(

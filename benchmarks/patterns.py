@@ -25,7 +25,7 @@ from _runs import (
 from scipy.stats import skew
 
 from offtake.model.books import CAPITAL
-from offtake.model.contracts import Contract, Stage
+from offtake.model.contracts import Contract, Site, Stage
 from offtake.model.demand import damped
 from offtake.model.events import Believed, Posted
 from offtake.model.market import Market
@@ -89,6 +89,30 @@ def hazard(market: Market, stage: Stage) -> float:
     """Return cancelled over standing capacity of a stage, a month."""
     months = [m for m in stage_months(market) if m.stage is stage]
     return ratio(sum(m.cancelled_mw for m in months), sum(m.stood_mw for m in months))
+
+
+def relet(market: Market) -> float:
+    """Return the share of cancelled leases, MW, that another cloud has within twelve months.
+
+    Counted are let sites given up after the letter, but for the last year of the run.
+    """
+    given_up, found = 0, 0
+    for name, left in market.books.given_up.items():
+        site = market.books.sites[name]
+        if _counts(market, site, left.stage, left.since):
+            given_up += site.capacity_kw
+    for taken in market.books.takeovers:
+        since = taken.at - taken.vacant_months
+        if _counts(market, taken.site, taken.site.stage, since):
+            given_up += taken.site.capacity_kw
+            others = taken.seller != taken.site.pool.cloud
+            found += taken.site.capacity_kw * (others and taken.vacant_months <= YEAR)
+    return ratio(found, given_up)
+
+
+def _counts(market: Market, site: Site, stage: Stage, since: float) -> bool:
+    late = since > market.setup.scenario.months - YEAR
+    return site.landlord is not None and stage is not Stage.LOI and not late
 
 
 def small_over_large(market: Market) -> float:
@@ -255,6 +279,7 @@ PATTERNS = (
         high=0.10 * 1.5,
     ),
     Pattern(key="P18", what="slope of price a year", read=price_slope, low=-0.4, high=-0.1),
+    Pattern(key="P19", what="cancelled leases re-let within a year", read=relet, low=0.3),
     Pattern(key="P20", what="log error of first forecasts", read=forecast_error, high=0),
 )
 

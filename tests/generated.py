@@ -12,6 +12,7 @@ from offtake.model.market import Market
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import (
     Agreement,
+    Building,
     Chip,
     ChipClass,
     Cloud,
@@ -123,6 +124,16 @@ def scenarios(
             sites[f"l-{number}"] = SiteGiven(
                 cloud=cloud, region=region, capacity_mw=80.0, stage="loi", landlord="Landlord"
             )
+        if draw(st.booleans()):
+            sites[f"b-{number}"] = SiteGiven(
+                cloud=cloud,
+                region=region,
+                capacity_mw=60.0,
+                stage=draw(st.sampled_from(["leased", "building", "powered"])),
+                landlord="Landlord",
+                construction_months=6.0,
+                grid_months=float(draw(st.integers(1, 12))),
+            )
         sellers[cloud] = draw(_seller(stands_mw - sold_mw, labs, buyers))
     buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20), least_cash_usd)) for lab in labs}
     users = sum(lab.users_million for lab in buyers_.values())
@@ -138,6 +149,11 @@ def scenarios(
             potential_users_million=10 * users,
             adopters_million=2 * users,
             quality_return=draw(st.sampled_from([0.3, 0.3, 0.0])),
+        ),
+        building=Building(
+            lease_months=draw(st.sampled_from([2, 18])),
+            holding_share=draw(st.sampled_from([0.0, 0.25])),
+            defer_months=draw(st.sampled_from([1, 6])),
         ),
         regions={name: draw(_region()) for name in regions},
         chips={

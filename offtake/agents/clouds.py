@@ -26,18 +26,28 @@ from offtake.model.proposals import (
     Adopt,
     Cancel,
     Column,
+    Defer,
     Equip,
     GiveNotice,
     OpenSite,
     Pricer,
     Quote,
+    Reduce,
     Refit,
     SitePlan,
     StartBuilding,
     TurnToLease,
 )
-from offtake.model.sites import worth_usd_per_h100e
-from offtake.model.view import AdoptionView, Ask, BuildOption, CloudView, SiteCost, WaiverView
+from offtake.model.sites import exchange_usd, highest_rent, worth_usd_per_h100e
+from offtake.model.view import (
+    AdoptionView,
+    Ask,
+    BuildOption,
+    CloudView,
+    SiteCost,
+    Slot,
+    WaiverView,
+)
 
 SOON = 12
 """Months ahead at which a cloud weighs alternative demand for what it has free."""
@@ -295,12 +305,12 @@ def going_cost(view: CloudView) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealOptions:
-    """Build for expected demand, start and cancel by option value (cap-2 to cap-4; default).
+    """Build for expected demand, start, wait and give up by option value (cap-2 to cap-5; default).
 
     References
     ----------
     Dixit and Pindyck 1994, rows D1 and D2: start iff V/I reaches the trigger, cancel iff V falls below
-    a fraction of what could still be avoided.
+    a fraction of what could still be avoided. Margrabe 1978: what it is worth to decide later.
     """
 
     port: ClassVar[str] = "builder"
@@ -327,19 +337,23 @@ class RealOptions:
     ) -> Iterator[SitePlan]:
         if uncommitted and cost.outdated and site.stage is not Stage.LOI:
             yield Refit(site=site.name)
-        value, avoidable = self._worth(view, cost, sold)
-        own = site.own_kw / site.capacity_kw
-        value = own * view.trigger * avoidable + (1 - own) * value  # its own products pay their way
+        whole, avoidable = self._worth(view, cost, 1.0)
+        value = mixed(view, avoidable, sold * whole, site.own_kw / site.capacity_kw)
+        last = site.deadline <= view.time + 1
         if site.stage is Stage.LOI:
             if value >= view.trigger * avoidable:
                 yield TurnToLease(
                     site=site.name
                 )  # otherwise it is held to its deadline: it costs nothing
         elif uncommitted and self._gives_up(view, site, cost, value, avoidable):
-            yield Cancel(site=site.name, reason=f"worth {value:.0f} of {avoidable:.0f} avoidable")
+            yield self._less(view, site, sold, whole, avoidable, last)
         elif site.stage is Stage.LEASED:
-            if not uncommitted or value >= avoidable:
+            if uncommitted and last and self._waits(view, site, cost, value, avoidable):
+                yield Defer(site=site.name)
+            elif not uncommitted or value >= avoidable:
                 yield StartBuilding(site=site.name)
+            elif last and cost.fee_usd <= view.cash_usd:
+                yield self._less(view, site, sold, whole, avoidable, last)
         else:
             wanted = not uncommitted or value >= avoidable
             if wanted != site.equipped or (wanted and site.stage is Stage.POWERED):
@@ -354,23 +368,57 @@ class RealOptions:
         payable = site.landlord is None or cost.fee_usd <= view.cash_usd
         return payable and site.stage is not Stage.POWERED and value < view.abandon * avoidable
 
+    def _less(
+        self, view: CloudView, site: Site, sold: float, whole: float, avoidable: float, last: bool
+    ) -> SitePlan:
+        """Return how much of a site is given up: what finds no buyer, if the rest then pays."""
+        least = view.rules.building.smallest_site_mw * 1000
+        needed = avoidable if last else view.abandon * avoidable
+        kept = site.own_kw + int(sold * (site.capacity_kw - site.own_kw))
+        would_pay = mixed(view, avoidable, whole, site.own_kw / max(kept, 1))
+        if min(kept, site.capacity_kw - kept) >= least and would_pay >= needed:
+            return Reduce(
+                site=site.name,
+                capacity_kw=site.capacity_kw - kept,
+                reason=f"no buyer for it; the rest is worth {would_pay:.0f} of {avoidable:.0f}",
+                because="demand",
+            )
+        full = mixed(view, avoidable, whole, site.own_kw / site.capacity_kw)
+        value = mixed(view, avoidable, sold * whole, site.own_kw / site.capacity_kw)
+        return Cancel(
+            site=site.name,
+            reason=f"worth {value:.0f} of {avoidable:.0f} avoidable",
+            because="demand" if full >= needed else "price",
+        )
+
+    def _waits(
+        self, view: CloudView, site: Site, cost: SiteCost, value: float, avoidable: float
+    ) -> bool:
+        """Return whether deciding later is worth more than going on and than giving up (cap-5).
+
+        All is held against giving up now. Who waits keeps the right to the project at the end, pays
+        the holding cost, and pays the fee later if it gives up then.
+        """
+        rules = view.rules.building
+        if site.landlord is None or site.deferred >= rules.most_deferrals:
+            return False
+        if cost.holding_usd > view.cash_usd:
+            return False
+        years = rules.defer_months / 12
+        later = math.exp(-view.discount_per_year * years)
+        option = exchange_usd(
+            value * math.exp(-view.rules.beliefs.price_decline_per_year * years),
+            avoidable * later,
+            view.rules.negotiation.value_volatility_per_year * math.sqrt(years),
+        )
+        saved = (cost.fee_usd * (1 - later) - cost.holding_usd) / cost.h100e
+        return option + saved > max(value - avoidable, 0.0)
+
     def _worth(self, view: CloudView, cost: SiteCost, sold: float) -> tuple[float, float]:
         """Return V and X of a site, USD per H100e: its worth uncommitted, and what is still avoidable."""
-        rate = rate_per_month(view)
-        anchor = going_cost(view)
-        speed = view.rules.beliefs.price_reversion_per_month
-        value = worth_usd_per_h100e(
-            price=reverting(view.contract_price, anchor, speed, cost.ahead),
-            sold=sold,
-            running=cost.running_usd_per_hour,
-            months_ahead=cost.ahead,
-            decline_per_month=view.rules.decline_per_month,
-            rate_per_month=rate,
-            busy=view.rules.building.busy,
-            life_months=view.rules.building.server_life_months,
-        )
-        remaining = cost.remaining_usd * (1 + rate) ** -cost.ahead
-        return value, remaining - cost.fee_usd / cost.h100e
+        remaining = cost.remaining_usd * (1 + rate_per_month(view)) ** -cost.ahead
+        worth = sold * project_usd(view, cost.ahead, cost.running_usd_per_hour)
+        return worth, remaining - cost.fee_usd / cost.h100e
 
     def _cheapest(self, view: CloudView) -> list[BuildOption]:
         """Return the class of chips with the least full cost, porting included, where it builds first."""
@@ -389,10 +437,99 @@ class RealOptions:
             wanted = view.rules.building.merchant_share * float(view.demand_h100e[ahead])
             supply = float(view.own_free_h100e[ahead] + view.rivals_h100e[ahead]) + pipeline
             order = (wanted - supply) / view.rules.building.order_months
-            kw = min(int(order * 1000 / option.h100e_per_mw), option.room_kw)
+            kw = min(int(order * 1000 / option.h100e_per_mw), option.letter_room_kw)
             if kw >= view.rules.building.smallest_site_mw * 1000:
                 kw = min(kw, int(view.rules.building.largest_site_mw * 1000))
-                yield OpenSite(option=option, capacity_kw=kw, letter=True)
+                bid = self._shell_bid(view, option, ahead)
+                yield OpenSite(option=option, capacity_kw=kw, letter=True, bid_usd_per_kw_month=bid)
+
+    def _shell_bid(self, view: CloudView, option: BuildOption, ahead: int) -> float:
+        """Return the rent above which a lease would be given up at once (cap-4): a letter costs nothing."""
+        chips = option.chips_usd_per_h100e * (1 + rate_per_month(view)) ** -ahead
+        rent = highest_rent(
+            lambda rent: project_usd(view, ahead, option.running_usd_per_h100e_hour + rent),
+            view.abandon * chips,
+            option.rent_usd_per_h100e_hour,
+            view.contract_price + going_cost(view) + option.rent_usd_per_h100e_hour,
+        )
+        return usd_per_kw_month(rent or 0.0, option.h100e_per_mw)
+
+
+def project_usd(view: CloudView, ahead: int, running: float) -> float:
+    """Return what capacity is worth today that is ready some months ahead and sells, USD per H100e."""
+    speed = view.rules.beliefs.price_reversion_per_month
+    return worth_usd_per_h100e(
+        price=reverting(view.contract_price, going_cost(view), speed, ahead),
+        sold=1.0,
+        running=running,
+        months_ahead=ahead,
+        decline_per_month=view.rules.decline_per_month,
+        rate_per_month=rate_per_month(view),
+        busy=view.rules.building.busy,
+        life_months=view.rules.building.server_life_months,
+    )
+
+
+def mixed(view: CloudView, avoidable: float, value: float, own: float) -> float:
+    """Return the worth of a site of which a share serves its cloud's products, which pay their way."""
+    return own * view.trigger * avoidable + (1 - own) * value
+
+
+def usd_per_kw_month(usd_per_h100e_hour: float, h100e_per_mw: float) -> float:
+    """Return a cost of an H100e-hour as one of a kilowatt's month."""
+    return usd_per_h100e_hour * h100e_per_mw / 1000 * HOURS_PER_MONTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidWorth:
+    """Bid the rent at which a vacant site is worth taking over (cap-6; default).
+
+    At that rent its worth is what it still costs: a slot is sold at once, so there is no option left
+    to wait. Of what is for sale as much sells as demand that the cloud expects to win and has nothing
+    free for; what it has taken over in this month counts as met. Own products, which take their share of
+    what a cloud sells, pay their way at the reserve rent, and what is more than that comes off.
+    """
+
+    port: ClassVar[str] = "bidder"
+
+    def __call__(self, view: CloudView, slot: Slot) -> float | None:
+        """Return the rent, USD per kW-month."""
+        cost, own = slot.cost, slot.site.own_kw / slot.site.capacity_kw
+        sold = self._sold(view, slot, own)
+        if sold == 0.0:
+            return None
+        discount = (1 + rate_per_month(view)) ** -cost.ahead
+        chips = cost.remaining_usd * discount
+        h100e_per_mw = cost.h100e * 1000 / slot.site.capacity_kw
+        reserve = slot.reserve_usd_per_kw_month / usd_per_kw_month(1.0, h100e_per_mw)
+        life = view.rules.building.server_life_months
+        hours = HOURS_PER_MONTH * discount * float(annuity(rate_per_month(view), life))
+
+        def worth(rent: float) -> float:
+            used = view.trigger * chips - (rent - reserve) * hours
+            sells = sold * project_usd(view, cost.ahead, cost.running_usd_per_hour + rent)
+            return own * used + (1 - own) * sells
+
+        most = view.contract_price + going_cost(view) + reserve + view.trigger * chips / hours
+        rent = highest_rent(worth, chips, reserve, most)
+        return None if rent is None else usd_per_kw_month(rent, h100e_per_mw)
+
+    def _sold(self, view: CloudView, slot: Slot, own: float) -> float:
+        """Return the share of what is for sale that finds a buyer."""
+        ahead, for_sale = slot.cost.ahead, slot.cost.h100e * (1 - own)
+        unmet = float(view.demand_h100e[ahead] - view.rivals_h100e[ahead])
+        unmet -= float(view.own_free_h100e[ahead]) + slot.won_h100e
+        return min(max(unmet / for_sale, 0.0), 1.0) if for_sale > 0 else float(unmet > 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidNothing:
+    """Take nothing over: the benchmark without takeovers."""
+
+    port: ClassVar[str] = "bidder"
+
+    def __call__(self, view: CloudView, slot: Slot) -> None:
+        """Return no bid."""
 
 
 def notices(view: CloudView) -> Iterator[GiveNotice]:
@@ -513,4 +650,5 @@ class Cloud(Participant):
         "builder": RealOptions(),
         "adopter": AdoptWhatPays(),
         "waiver": GuardTheMargin(),
+        "bidder": BidWorth(),
     }

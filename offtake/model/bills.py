@@ -10,10 +10,10 @@ from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Loan, Stage
 from offtake.model.events import Claim, Posting, Purchase, Sublease
-from offtake.model.letting import let
 from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
+from offtake.model.subleases import let
 from offtake.model.sums import summed
 
 if TYPE_CHECKING:

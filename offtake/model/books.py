@@ -7,12 +7,22 @@ methods without effect; what they return is copied or read only.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import numpy as np
 
 from offtake.model.cents import allocate
-from offtake.model.contracts import PURPOSES, Contract, Loan, Pool, Site, Stage, Tranche
+from offtake.model.contracts import (
+    BEGUN,
+    PURPOSES,
+    Because,
+    Contract,
+    Loan,
+    Pool,
+    Site,
+    Stage,
+    Tranche,
+)
 from offtake.model.dealing import (
     DistributionExclusivity,
     FirstRefusal,
@@ -34,6 +44,7 @@ from offtake.model.events import (
     Cleared,
     DamagesDue,
     Defaulted,
+    Deferred,
     Enacted,
     Ended,
     Energised,
@@ -46,6 +57,7 @@ from offtake.model.events import (
     NoticeGiven,
     Objected,
     Opened,
+    Parted,
     Ported,
     Posted,
     Posting,
@@ -57,12 +69,14 @@ from offtake.model.events import (
     Reserved,
     Served,
     Settled,
+    ShellsCleared,
     ShellsOffered,
     Shipped,
     Signed,
     Stepped,
     Tendered,
     Terminated,
+    Transferred,
     Waived,
     Withdrawn,
 )
@@ -158,6 +172,22 @@ class Contracts:
         return np.where(runs, self.full_kw[:n] * steps // self.ramp[:n], 0)
 
 
+class GivenUp(NamedTuple):
+    """What a site was when its tenant gave it up."""
+
+    stage: Stage
+    since: float
+
+
+class TakenOver(NamedTuple):
+    """A takeover: the site as it was handed over, from whom, when, and how long it stood empty."""
+
+    site: Site
+    seller: str
+    at: float
+    vacant_months: float
+
+
 class Books:
     """Everything that is true of a market, and the journal of events that made it so.
 
@@ -202,6 +232,10 @@ class Books:
         self.sites: dict[str, Site] = {}
         self.shells_kw: dict[str, int] = {}
         self.energisations: list[tuple[float, Site]] = []
+        self.given_up: dict[str, GivenUp] = {}
+        self.rents: dict[str, tuple[float, float]] = {}
+        self.given_up_kw: dict[tuple[str, Stage, Because], int] = {}
+        self.takeovers: list[TakenOver] = []
         self.created_kw = 0
         self.cancelled_kw = 0
         self.energised_kw = np.zeros(len(self.pools), dtype=np.int64)
@@ -260,7 +294,15 @@ class Books:
             case Ported():
                 self.ported = event.shares
             case Cancelled():
-                self._cancel(event.site)
+                self._cancel(event, time)
+            case Deferred():
+                self._defer(event)
+            case Parted():
+                self._part(event)
+            case Transferred():
+                self._transfer(event, time)
+            case ShellsCleared():
+                self.rents[event.region] = (time, event.rent_usd_per_kw_month)
             case ShellsOffered():
                 self.shells_kw[event.landlord] = (
                     self.shells_kw.get(event.landlord, 0) + event.capacity_kw
@@ -550,13 +592,73 @@ class Books:
         self.chips_kw[name] = self.chips_kw.get(name, 0) + capacity_kw
         self.shipped_kw[chip] = self.shipped_kw.get(chip, 0) + capacity_kw
 
-    def _cancel(self, name: str) -> None:
-        self.chips_kw.pop(name, None)
-        site = self.sites[name]
+    def _cancel(self, event: Cancelled, time: float) -> None:
+        """End a tenancy: a shell that has been begun stands vacant, any other can be let as a new one."""
+        self.chips_kw.pop(event.site, None)
+        site = self.sites[event.site]
         self._advance(replace(site, stage=Stage.CANCELLED))
         self.cancelled_kw += site.capacity_kw
-        if site.landlord is not None:
+        key = (site.pool.cloud, site.stage, event.because)
+        self.given_up_kw[key] = self.given_up_kw.get(key, 0) + site.capacity_kw
+        self.given_up[site.name] = GivenUp(stage=site.stage, since=time)
+        if site.landlord is not None and site.stage not in BEGUN:
             self.shells_kw[site.landlord] = self.shells_kw.get(site.landlord, 0) + site.capacity_kw
+
+    def _defer(self, event: Deferred) -> None:
+        site = self.sites[event.site]
+        self._advance(
+            replace(
+                site,
+                deadline=site.deadline + event.months,
+                promised=site.promised + event.months,
+                deferred=site.deferred + 1,
+            )
+        )
+
+    def _part(self, event: Parted) -> None:
+        """Divide a site; what its cloud keeps for itself stays with the larger name."""
+        site = self.sites[event.site]
+        left = site.capacity_kw - event.capacity_kw
+        own = min(site.own_kw, left)
+        part = replace(
+            site,
+            name=event.part,
+            capacity_kw=event.capacity_kw,
+            own_kw=site.own_kw - own,
+            drawn_as=event.drawn_as,
+        )
+        self._advance(replace(site, capacity_kw=left, own_kw=own))
+        self.sites[part.name] = part
+        self._promise(part, 1)
+        if site.name in self.given_up:
+            self.given_up[part.name] = self.given_up[site.name]
+
+    def _transfer(self, event: Transferred, time: float) -> None:
+        """Give a vacant site a new tenant; kilowatts, clocks and stage are as they were.
+
+        Its order for chips is the new tenant's: it is placed where construction has begun.
+        """
+        site = self.sites[event.site]
+        if site.stage is not Stage.CANCELLED or site.landlord is None:
+            raise ValueError(f"{site.name} is {site.stage.name.lower()}: it has no shell to let")
+        left = self.given_up.pop(site.name)
+        if left.stage not in BEGUN:
+            self.shells_kw[site.landlord] -= site.capacity_kw
+        self.cancelled_kw -= site.capacity_kw
+        taken = replace(
+            site,
+            pool=replace(site.pool, cloud=event.to, chip=event.chip),
+            stage=left.stage,
+            rent_usd_per_kw_month=event.rent_usd_per_kw_month,
+            own_kw=event.own_kw,
+            deadline=event.deadline,
+            deferred=0,
+            equipped=left.stage in BEGUN,
+        )
+        self._advance(taken)
+        self.takeovers.append(
+            TakenOver(site=taken, seller=site.pool.cloud, at=time, vacant_months=time - left.since)
+        )
 
     def _commit(self, contract: Contract, sign: int) -> None:
         pool = self.pool_index[contract.pool]

@@ -31,16 +31,18 @@ def debt_room_cents(market: "Market", cloud: str) -> int:
     return max(cents(worth / rules.dscr) - owed, 0)
 
 
-def borrow_for(market: "Market", site: Site, cost: int, cause: str) -> None:
-    """Borrow a share of what fits out a site, as far as debt room and the lender's deposits reach."""
+def loan_for(market: "Market", site: Site, cost: int) -> Loan | None:
+    """Return what a cloud could borrow to fit a site out: a share of the cost, within its debt room.
+
+    The lender's deposits bound it too. Nothing is drawn.
+    """
     share = market.setup.scenario.clouds[site.pool.cloud].debt_share
     lender = _lender(market)
     if share == 0 or lender is None:
-        return
+        return None
     wanted = min(round(cost * share), debt_room_cents(market, site.pool.cloud))
     amount = min(wanted, max(market.books.deposits[lender], 0))
-    if amount > 0:
-        _draw(market, _loan_for(market, site, lender, amount), cause)
+    return _loan(market, site, lender, amount) if amount > 0 else None
 
 
 def _lender(market: "Market") -> str | None:
@@ -50,7 +52,7 @@ def _lender(market: "Market") -> str | None:
     return min(lenders, key=lambda name: (-deposits[name], place[name]), default=None)
 
 
-def _loan_for(market: "Market", site: Site, lender: str, amount: int) -> Loan:
+def _loan(market: "Market", site: Site, lender: str, amount: int) -> Loan:
     rules = market.setup.scenario.finance
     kw = market.books.chips_kw.get(site.name, 0)
     return Loan(
@@ -64,7 +66,7 @@ def _loan_for(market: "Market", site: Site, lender: str, amount: int) -> Loan:
     )
 
 
-def _draw(market: "Market", loan: Loan, cause: str) -> None:
+def draw(market: "Market", loan: Loan, cause: str) -> None:
     """Pay a loan out; from now on it is owed."""
     amount = loan.principal_cents
     paid_out = Posting(loan.lender, loan.borrower, amount, "loan", loan.name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
 from offtake.model.contracts import Site, Stage
-from offtake.model.events import Advanced, Cancelled, Opened, Posted, Posting
+from offtake.model.events import Advanced, Opened, Posted, Posting
 from offtake.model.opening import own_kw
 from offtake.model.permits import grid_multiplier
 from offtake.model.sites import clock
@@ -19,16 +19,11 @@ if TYPE_CHECKING:
 def open_sites(
     market: "Market", option: BuildOption, capacity_kw: int, cause: str, *, letter: bool
 ) -> list[Site]:
-    """Open one or more sites of a build option; landlords' shells are taken first come in this month."""
-    building = market.setup.scenario.building
-    largest = int(building.largest_site_mw * 1000)
+    """Open one or more sites of a build option, on what the landlord has left."""
     if option.landlord is not None:
         capacity_kw = min(capacity_kw, market.books.shells_left_kw(option.landlord))
     opened = []
-    left = capacity_kw
-    while left > 0:
-        part = left if left <= largest else largest
-        left -= part
+    for part in parts_kw(market, capacity_kw):
         site = new_site(market, option, part, letter=letter)
         kept = own_kw(market.setup.scenario, option.pool.cloud, part, site.stage)
         site = replace(site, own_kw=kept)
@@ -39,13 +34,25 @@ def open_sites(
     return opened
 
 
+def parts_kw(market: "Market", capacity_kw: int) -> list[int]:
+    """Return the sites that capacity comes in: none of them above the largest size."""
+    largest = int(market.setup.scenario.building.largest_site_mw * 1000)
+    left = capacity_kw % largest
+    return [largest] * (capacity_kw // largest) + ([left] if left else [])
+
+
 def new_site(market: "Market", option: BuildOption, capacity_kw: int, *, letter: bool) -> Site:
     """Return a site of a build option, with a name of its own; its clocks start with construction."""
     market.site_count[option.pool.cloud] = market.site_count.get(option.pool.cloud, 0) + 1
     number = market.site_count[option.pool.cloud]
     promised = market.time + math.ceil(option.lead_months)
+    rules, place = market.setup.scenario.building, f" {option.pool.region} {number}"
+    months = (
+        rules.loi_months if letter else math.inf if option.landlord is None else rules.lease_months
+    )
     return Site(
-        name=f"{option.pool.cloud} {option.pool.region} {number}",
+        name=f"{option.pool.cloud}{place}",
+        drawn_as=f"{market.setup.drawn_as[option.pool.cloud]}{place}",
         pool=option.pool,
         capacity_kw=capacity_kw,
         stage=Stage.LOI if letter else Stage.LEASED,
@@ -54,7 +61,7 @@ def new_site(market: "Market", option: BuildOption, capacity_kw: int, *, letter:
         first_promise=promised,
         landlord=option.landlord,
         rent_usd_per_kw_month=option.rent_usd_per_kw_month,
-        deadline=market.time + market.setup.scenario.building.loi_months if letter else math.inf,
+        deadline=market.time + months,
     )
 
 
@@ -86,7 +93,7 @@ def _buy_shell(market: "Market", site: Site, cause: str) -> bool:
 
 def _clocks(market: "Market", site: Site) -> tuple[float, float]:
     """Draw how long construction and grid connection take from now, months."""
-    setup, name = market.setup, _drawn_as(market, site)
+    setup, name = market.setup, site.drawn_as or site.name
     region = setup.scenario.regions[site.pool.region]
     head = setup.scenario.building.head_start
     construction_mean = region.construction_mean_months * head
@@ -95,17 +102,3 @@ def _clocks(market: "Market", site: Site) -> tuple[float, float]:
         clock(setup.seed, "construction", name, construction_mean, region.clock_shape),
         clock(setup.seed, "grid", name, grid_mean, region.clock_shape),
     )
-
-
-def _drawn_as(market: "Market", site: Site) -> str:
-    """Return the name under which the clocks of a site stand: its own, with its cloud's place in it."""
-    cloud = site.pool.cloud
-    if site.name in market.setup.scenario.sites:
-        return site.name
-    return market.setup.drawn_as[cloud] + site.name.removeprefix(cloud)
-
-
-def lapse(market: "Market", name: str) -> None:
-    """Give up a site whose letter of intent has reached its deadline."""
-    if market.books.sites[name].stage is Stage.LOI:
-        market.apply(Cancelled(site=name, cause="deadline of the letter of intent"))

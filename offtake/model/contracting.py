@@ -21,6 +21,7 @@ from offtake.model.exclusivity import pay_damages
 from offtake.model.most_favoured import follow_down
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
+from offtake.model.reletting import relet
 from offtake.model.settlement import paid
 from offtake.model.ways_out import notice_fee_cents
 
@@ -48,11 +49,19 @@ def enter_into(
 
 
 def _open_for(market: "Market", contract: Contract, site: Site) -> None:
-    """Open a site of a contract; where the landlord's shells are gone, the cloud owns the shell."""
+    """Open a site of a contract, on what stands vacant first.
+
+    Where the landlord's shells are gone, the cloud owns the shell.
+    """
+    cause = f"contract:{contract.name}"
+    new = relet(market, site, cause) if site.landlord is not None else site.capacity_kw
+    if new == 0:
+        return
+    site = replace(site, capacity_kw=new, own_kw=site.own_kw * new // site.capacity_kw)
     left = market.books.shells_kw.get(site.landlord or "", 0)
     if site.landlord is not None and left < site.capacity_kw:
-        site = replace(site, landlord=None, rent_usd_per_kw_month=0.0)
-    market.apply(Opened(site=site, cause=f"contract:{contract.name}"))
+        site = replace(site, landlord=None, rent_usd_per_kw_month=0.0, deadline=math.inf)
+    market.apply(Opened(site=site, cause=cause))
 
 
 def _prepay(market: "Market", contract: Contract) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Literal
 
 from offtake.model.clauses import Assignability, Prepayment, Ramp, TakeOrPay, Termination
 from offtake.model.dealing import CrossDefault, MostFavoured, Purpose
@@ -113,6 +114,12 @@ class Stage(IntEnum):
 
 
 OPEN = (Stage.LOI, Stage.LEASED, Stage.BUILDING, Stage.POWERED)
+"""Stages of the pipeline: what may still be given up."""
+BEGUN = (Stage.BUILDING, Stage.POWERED)
+"""Stages at which a shell has been begun: what stands stays when the tenant goes."""
+
+Because = Literal["demand", "price", "deadline", "default", "other"]
+"""Why a site is given up: nobody is expected to want it, or too little is paid; its deadline; a default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +141,11 @@ class Site:
     """When the construction clock rings; known to nobody but the calendar."""
     grid_at: float = float("inf")
     deadline: float = float("inf")
-    """When a letter of intent lapses."""
+    """When a letter of intent lapses, or by when construction on a lease must have started."""
+    deferred: int = 0
+    """How often its deadline was moved (cap-5)."""
+    drawn_as: str = ""
+    """Name under which its clocks are drawn; its own where it is empty."""
     equipped: bool = False
     """Whether chips are ordered for the day it is powered."""
     energised_at: float = float("inf")

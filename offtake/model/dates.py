@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from offtake.model.agreements import follow_agreement, lapse_what_a_waiver_left
-from offtake.model.building import lapse
 from offtake.model.calendar import Entry
 from offtake.model.contracting import end, expire, step_up
 from offtake.model.first_refusal import close_window
 from offtake.model.fitting import power
 from offtake.model.governing import change_policy
 from offtake.model.holding import end_talks
+from offtake.model.leases import lapse
 from offtake.model.news import happen, undo
 from offtake.model.tranches import pay_tranche
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from offtake.model.building import new_site
+from offtake.model.building import new_site, parts_kw
 from offtake.model.cents import cents
 from offtake.model.clauses import Assignability, Prepayment, TakeOrPay, Termination
 from offtake.model.contracts import Contract, Site
@@ -97,6 +97,4 @@ def new_sites(market: "Market", option: BuildOption | None, kw: int) -> tuple[Si
     """Return the sites of a build option that a contract brings, none of them above the largest size."""
     if option is None:
         return ()
-    largest = int(market.setup.scenario.building.largest_site_mw * 1000)
-    parts = [largest] * (kw // largest) + ([kw % largest] if kw % largest else [])
-    return tuple(new_site(market, option, part, letter=False) for part in parts)
+    return tuple(new_site(market, option, part, letter=False) for part in parts_kw(market, kw))

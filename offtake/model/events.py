@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from offtake.model.contracts import Contract, Loan, Site, Tranche
+from offtake.model.contracts import Because, Contract, Loan, Site, Tranche
 from offtake.model.standing import Clause
 from offtake.model.terms import Deficiency
 
@@ -148,9 +148,51 @@ class Ported(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(Event):
-    """A site is given up; its shell returns to the landlord."""
+    """A site is given up; its shell returns to the landlord, with what has been built of it."""
 
     site: str
+    because: Because = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred(Event):
+    """The deadline of a letter or a lease moves, and the promise with it (cap-5)."""
+
+    site: str
+    months: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parted(Event):
+    """Part of a site becomes a site of its own, on the same clocks, so that it can be given up."""
+
+    site: str
+    part: str
+    drawn_as: str
+    capacity_kw: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transferred(Event):
+    """Another cloud takes over what was given up: only the tenant and its terms change (cap-6)."""
+
+    site: str
+    to: str
+    rent_usd_per_kw_month: float
+    chip: str
+    """What the new tenant plans to fit."""
+    own_kw: int
+    deadline: float = float("inf")
+    """By when construction must have started, where it has not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellsCleared(Event):
+    """The call auction of a region's shells has cleared."""
+
+    region: str
+    rent_usd_per_kw_month: float
+    capacity_kw: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,7 +522,11 @@ AnyEvent = (
     | Adopted
     | Ported
     | Cancelled
+    | Deferred
+    | Parted
+    | Transferred
     | ShellsOffered
+    | ShellsCleared
     | Reserved
     | Noticed
     | Held

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from offtake.model.borrowing import borrow_for
+from offtake.model.borrowing import draw, loan_for
 from offtake.model.cents import cents
 from offtake.model.chips import is_allotted, price_usd, usable_from
 from offtake.model.contracts import Site, Stage
@@ -45,9 +45,11 @@ def can_be_fitted(market: "Market", site: Site) -> bool:
 def pay_for_chips(market: "Market", site: Site, cost: int, cause: str) -> bool:
     """Pay for chips, in part with what can be borrowed for the site; return whether they are paid."""
     cloud = site.pool.cloud
-    borrow_for(market, site, cost, cause)
-    if market.books.deposits[cloud] < cost:
+    loan = loan_for(market, site, cost)
+    if market.books.deposits[cloud] + (loan.principal_cents if loan else 0) < cost:
         return False
+    if loan is not None:
+        draw(market, loan, cause)
     bill = Posting(cloud, "Suppliers", cost, "chips", site.name)
     market.post(Posted(postings=(bill,), cause=cause))
     return True

@@ -54,7 +54,9 @@ def change_policy(market: "Market", name: str, enacted: bool, cause: str) -> Non
 
 def _move_grid_clocks(market: "Market", region: str, factor: float, cause: str) -> None:
     for name, site in list(market.books.sites.items()):
-        waits = site.stage is Stage.BUILDING and site.grid_at > market.time
+        left = market.books.given_up.get(name)
+        stage = left.stage if left else site.stage
+        waits = stage is Stage.BUILDING and site.grid_at > market.time
         if site.pool.region == region and waits:
             grid_at = market.time + (site.grid_at - market.time) * factor
             market.apply(Advanced(site=replace(site, grid_at=grid_at), cause=cause))

@@ -101,9 +101,24 @@ def _sites(market: "Market") -> Iterator[str]:
     energised = sum(s.capacity_kw for s in books.sites.values() if s.stage is Stage.ENERGISED)
     if energised != int(books.energised_kw.sum()):
         yield f"I4 energised sites hold {energised} kW, pools {int(books.energised_kw.sum())}"
+    yield from _pools(market)
     for name, kw in books.shells_kw.items():
         if kw < 0:
             yield f"I4 {name} has let {-kw} kW more than it has"
+
+
+def _pools(market: "Market") -> Iterator[str]:
+    """I4, by pool: what a tenant is promised is what its sites hold, whoever had them before."""
+    books = market.books
+    promised = np.zeros(len(books.pools), dtype=np.int64)
+    for site in books.sites.values():
+        if Stage.LEASED <= site.stage <= Stage.ENERGISED:
+            own = 0 if site.stage is Stage.ENERGISED else site.own_kw
+            if site.promised <= books.horizon - 1:
+                promised[books.pool_index[site.pool]] += site.capacity_kw - own
+    for pool in np.flatnonzero(promised != books.promised_kw[:, -1]).tolist():
+        profile = books.promised_kw[pool, -1]
+        yield f"I4 {books.pools[pool]}: sites hold {promised[pool]} kW, the profile has {profile}"
 
 
 def _contracts(market: "Market") -> Iterator[str]:

@@ -12,13 +12,14 @@ import numpy as np
 from offtake.model.adopting import breakeven
 from offtake.model.chips import price_usd
 from offtake.model.concentration import herfindahl
-from offtake.model.contracts import OPEN, Stage
+from offtake.model.contracts import BEGUN, OPEN, Because, Stage
 from offtake.model.demand import damped
 from offtake.model.losses import CAUSES
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import PATIENT
 from offtake.model.porting import ported
 from offtake.model.seeing import runway_months as months_of_cash
+from offtake.model.shells import landlord_with_shells, outside_rent, vacant_in
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -35,7 +36,7 @@ class Observable:
     unit: str
     meaning: str
     index: tuple[str, ...]
-    """What its rows are about: none, one or two of "lab", "cloud", "class" (of chips) and "cause"."""
+    """What its rows are about: none, one or two of "lab", "cloud", "region", "class" (of chips), "cause"."""
     headline: bool
     read: Callable[["Market"], np.ndarray]
 
@@ -335,7 +336,104 @@ def loi_mw(market: "Market") -> np.ndarray:
 @observable("mw", "cloud", headline=True)
 def cancelled_mw(market: "Market") -> np.ndarray:
     """Capacity given up so far, letters of intent included, MW of IT load."""
-    return _stage_mw(market, {Stage.CANCELLED})
+    return _given_up_mw(market, lambda stage, because: True)
+
+
+@observable("mw", "cloud")
+def cancelled_loi_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far as letters of intent, lapsed ones included, MW of IT load."""
+    return _given_up_mw(market, lambda stage, because: stage is Stage.LOI)
+
+
+@observable("mw", "cloud")
+def cancelled_leased_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far before construction began, letters apart, MW of IT load."""
+    return _given_up_mw(market, lambda stage, because: stage is Stage.LEASED)
+
+
+@observable("mw", "cloud")
+def cancelled_building_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far after construction began, MW of IT load."""
+    return _given_up_mw(market, lambda stage, because: stage in BEGUN)
+
+
+@observable("mw", "cloud")
+def cancelled_demand_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far because no buyer was expected, though the price would have paid, MW."""
+    return _given_up_mw(market, lambda stage, because: because == "demand")
+
+
+@observable("mw", "cloud")
+def cancelled_price_mw(market: "Market") -> np.ndarray:
+    """Capacity given up so far because it would not have paid even if all of it were sold, MW."""
+    return _given_up_mw(market, lambda stage, because: because == "price")
+
+
+def _given_up_mw(market: "Market", counts: Callable[[Stage, Because], bool]) -> np.ndarray:
+    total = dict.fromkeys(market.setup.clouds, 0)
+    for (cloud, stage, because), kw in market.books.given_up_kw.items():
+        if counts(stage, because):
+            total[cloud] += kw
+    return np.array(list(total.values())) / 1000
+
+
+@observable("mw", "cloud")
+def transferred_mw(market: "Market") -> np.ndarray:
+    """Capacity a cloud has taken over so far that another had given up, MW of IT load."""
+    total = dict.fromkeys(market.setup.clouds, 0)
+    for taken in market.books.takeovers:
+        if taken.seller != taken.site.pool.cloud:
+            total[taken.site.pool.cloud] += taken.site.capacity_kw
+    return np.array(list(total.values())) / 1000
+
+
+@observable("mw", "cloud")
+def deferred_mw(market: "Market") -> np.ndarray:
+    """Letters and leases whose deadline has been moved and that have not been started, MW of IT load."""
+    total = dict.fromkeys(market.setup.clouds, 0)
+    for site in market.books.sites.values():
+        if site.deferred and site.stage in (Stage.LOI, Stage.LEASED):
+            total[site.pool.cloud] += site.capacity_kw
+    return np.array(list(total.values())) / 1000
+
+
+@observable("months")
+def months_vacant(market: "Market") -> np.ndarray:
+    """Months that what was taken over so far had stood without a tenant, mean by MW; empty if nothing was."""
+    kw = math.fsum(t.site.capacity_kw for t in market.books.takeovers)
+    stood = math.fsum(t.vacant_months * t.site.capacity_kw for t in market.books.takeovers)
+    return np.array([stood / kw if kw else math.nan])
+
+
+@observable("mw", "region")
+def vacancy_mw(market: "Market") -> np.ndarray:
+    """Empty shells of a region, new ones and sites begun that have lost their tenant, MW of IT load."""
+    return np.array([sum(vacant_in(market, r)) for r in market.setup.regions]) / 1000
+
+
+@observable("share", "region")
+def vacancy(market: "Market") -> np.ndarray:
+    """Empty shells of a region over all it has, let and empty; letters of intent count as let."""
+    empty = vacancy_mw(market)
+    let = dict.fromkeys(market.setup.regions, 0)
+    for site in market.books.sites.values():
+        if site.landlord is not None and site.stage is not Stage.CANCELLED:
+            let[site.pool.region] += site.capacity_kw
+    return empty / np.maximum(empty + np.array(list(let.values())) / 1000, 1e-9)
+
+
+@observable("usd_per_kw_month", "region")
+def rent_asked_usd_per_kw_month(market: "Market") -> np.ndarray:
+    """Lowest rent asked for a new shell in a region; empty where no site's worth is to let."""
+    landlords = [landlord_with_shells(market, region) for region in market.setup.regions]
+    return np.array([outside_rent(market, name) if name else math.nan for name in landlords])
+
+
+@observable("usd_per_kw_month", "region")
+def rent_cleared_usd_per_kw_month(market: "Market") -> np.ndarray:
+    """Rent at which the month's auction of a region's shells cleared; empty where nothing was let."""
+    cleared = [market.books.rents.get(r, (-1.0, math.nan)) for r in market.setup.regions]
+    return np.array([rent if when == market.time else math.nan for when, rent in cleared])
 
 
 def _stage_mw(market: "Market", stages: Container[Stage]) -> np.ndarray:

@@ -175,7 +175,7 @@ def site(setup: Setup, name: str, given: SiteGiven) -> Site:
         grid_at=clock(setup.seed, "grid", name, grid, region.clock_shape)
         if running
         else _stands(stage),
-        deadline=_deadline(setup, name) if stage is Stage.LOI else math.inf,
+        deadline=_deadline(setup, name, given, stage),
         equipped=stage >= Stage.BUILDING,
         energised_at=0.0 if stage is Stage.ENERGISED else math.inf,
     )
@@ -188,9 +188,14 @@ def own_kw(scenario: Scenario, cloud: str, capacity_kw: int, stage: Stage) -> in
     return int(scenario.clouds[cloud].own_share_of_new * capacity_kw)
 
 
-def _deadline(setup: Setup, name: str) -> float:
-    """Return when a letter of intent signed before the start lapses: some are older than others."""
-    months = setup.scenario.building.loi_months
+def _deadline(setup: Setup, name: str, given: SiteGiven, stage: Stage) -> float:
+    """Return the deadline of a letter or a lease signed before the start: some are older than others."""
+    rules = setup.scenario.building
+    if stage is Stage.LEASED and given.landlord is not None:
+        return float(rules.lease_months)
+    if stage is not Stage.LOI:
+        return math.inf
+    months = rules.loi_months
     return float(stream(setup.seed, "deadline", name).uniform(0.25, 1.5) * months)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.events import Ported
-from offtake.model.letting import let
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
 from offtake.model.scenario import GPU
 from offtake.model.setup import Setup
+from offtake.model.subleases import let
 from offtake.model.sums import summed
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What participants may say, and the nine ports behind which their behaviour sits."""
+"""What participants may say, and the ten ports behind which their behaviour sits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from offtake.model.contracts import Because
 from offtake.model.dealing import Purpose
 from offtake.model.view import (
     AdoptionView,
@@ -16,6 +17,7 @@ from offtake.model.view import (
     GovernmentView,
     InvestorView,
     LabView,
+    Slot,
     WaiverView,
 )
 
@@ -68,11 +70,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSite:
-    """Open a letter of intent, or a site."""
+    """Open a letter of intent, or a site; where shells are let, this is a bid for one."""
 
     option: BuildOption
     capacity_kw: int
     letter: bool
+    bid_usd_per_kw_month: float | None = None
+    """Most rent it would pay; the rent asked where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,25 @@ class Cancel:
 
     site: str
     reason: str
+    because: Because = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduce:
+    """Give part of a site up; the rest stays."""
+
+    site: str
+    capacity_kw: int
+    """What is given up."""
+    reason: str
+    because: Because = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defer:
+    """Pay the holding cost of a letter or a lease and move its deadline (cap-5)."""
+
+    site: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +145,9 @@ class GiveNotice:
     contract: str
 
 
-SitePlan = OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Refit | GiveNotice
+SitePlan = (
+    OpenSite | TurnToLease | StartBuilding | Equip | Cancel | Reduce | Defer | Refit | GiveNotice
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +236,14 @@ class Waiver(Protocol):
 
         Nothing means that the clause is not for sale.
         """
+        ...
+
+
+class Bidder(Protocol):
+    """Port: what a cloud would pay for a shell that another has given up (cap-6)."""
+
+    def __call__(self, view: CloudView, slot: Slot) -> float | None:
+        """Return the rent it bids, USD per kW-month, or nothing."""
         ...
 
 

@@ -2,13 +2,23 @@
 
 import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from offtake.model.accounts import accounts
+from offtake.model.books import TakenOver
 from offtake.model.contracts import Stage
-from offtake.model.events import Event, Posted
+from offtake.model.events import (
+    Advanced,
+    Cancelled,
+    Deferred,
+    Event,
+    Opened,
+    Parted,
+    Posted,
+    Transferred,
+)
 from offtake.model.losses import CAUSES
 from offtake.model.months import date_of
 from offtake.model.observables import TABLE
@@ -119,8 +129,8 @@ class Recorder:
     def _index(self, index: tuple[str, ...]) -> list[tuple[str, str]]:
         """Return what the values of an observable stand for, in the order of its array."""
         setup = self.setup
-        by = {"lab": setup.labs, "cloud": setup.clouds, "class": tuple(setup.classes)}
-        by["cause"] = CAUSES
+        by = {"lab": setup.labs, "cloud": setup.clouds, "region": setup.regions}
+        by |= {"class": tuple(setup.classes), "cause": CAUSES}
         columns = [by[name] for name in index] + [("",)] * (2 - len(index))
         return [(a, b) for a in columns[0] for b in columns[1]]
 
@@ -164,6 +174,9 @@ SITES = {
     "first_promise_month": float,
     "promised_month": float,
     "energised_month": float,
+    "deferrals": int,
+    "tenants": str,
+    "taken_over_month": float,
 }
 FLOWS = {"month": int, "payer": str, "payee": str, "label": str, "usd_cents": int, "postings": int}
 EVENTS = {
@@ -213,6 +226,9 @@ def _contracts(market: "Market") -> list[dict[str, Any]]:
 
 
 def _sites(market: "Market") -> list[dict[str, Any]]:
+    taken: dict[str, list[TakenOver]] = {}
+    for takeover in market.books.takeovers:
+        taken.setdefault(takeover.site.name, []).append(takeover)
     return [
         {
             "site": site.name,
@@ -227,6 +243,9 @@ def _sites(market: "Market") -> list[dict[str, Any]]:
             "first_promise_month": site.first_promise,
             "promised_month": site.promised,
             "energised_month": site.energised_at if site.stage is Stage.ENERGISED else None,
+            "deferrals": site.deferred,
+            "tenants": "; ".join([*(t.seller for t in taken.get(site.name, ())), site.pool.cloud]),
+            "taken_over_month": taken[site.name][-1].at if site.name in taken else None,
         }
         for _, site in sorted(market.books.sites.items())
     ]
@@ -254,7 +273,10 @@ QUIET = frozenset({"Posted", "Served", "Believed", "Entered", "Ported"})
 def _events(market: "Market") -> list[dict[str, Any]]:
     start = market.setup.scenario.start
     rows = []
+    tenancies: dict[str, Tenancy] = {}
     for number, (time, event) in enumerate(market.books.journal):
+        before = tenancies.get(event.site) if isinstance(event, Transferred) else None
+        _follow(tenancies, event)
         kind = type(event).__name__
         if kind in QUIET:
             continue
@@ -266,9 +288,57 @@ def _events(market: "Market") -> list[dict[str, Any]]:
                 "kind": kind,
                 "cause": event.cause,
                 **_told(market, event),
+                **_told_of_site(tenancies, before, event),
             }
         )
     return rows
+
+
+class Tenancy(NamedTuple):
+    """Who has how much of a site."""
+
+    tenant: str
+    capacity_kw: int
+
+
+def _follow(tenancies: dict[str, Tenancy], event: Event) -> None:
+    """Keep up with who has how much of every site."""
+    match event:
+        case Opened() | Advanced():
+            tenancies[event.site.name] = Tenancy(event.site.pool.cloud, event.site.capacity_kw)
+        case Parted():
+            whole = tenancies[event.site]
+            left = whole.capacity_kw - event.capacity_kw
+            tenancies[event.site] = whole._replace(capacity_kw=left)
+            tenancies[event.part] = whole._replace(capacity_kw=event.capacity_kw)
+        case Transferred():
+            tenancies[event.site] = tenancies[event.site]._replace(tenant=event.to)
+
+
+def _told_of_site(now: dict[str, Tenancy], before: Tenancy | None, event: Event) -> dict[str, Any]:
+    """Return who and how much of an event that names a site, as it was then."""
+    match event:
+        case Cancelled():
+            who, kw = now[event.site]
+            detail = f"{event.site}: {event.because}"
+        case Deferred():
+            who, kw = now[event.site]
+            detail = f"{event.site}: {event.months:g} months"
+        case Parted():
+            who, kw = now[event.part]
+            detail = event.part
+        case Transferred():
+            who, kw = now[event.site]
+            detail = f"{event.site}: {event.rent_usd_per_kw_month:.2f} USD per kW-month"
+            return {
+                "actor": who,
+                "target": before.tenant if before else None,
+                "capacity_kw": kw,
+                "detail": detail,
+            }
+        case _:
+            return {}
+    return {"actor": who, "capacity_kw": kw, "detail": detail}
 
 
 def _told(market: "Market", event: Event) -> dict[str, Any]:

@@ -213,6 +213,14 @@ class Building(Part):
     """Share of the uncontracted forecast that a cloud builds for (cap-2)."""
     loi_months: Annotated[int, Field(ge=1, le=60)] = 4
     """Months a letter of intent stays open."""
+    lease_months: Annotated[int, Field(ge=1, le=120)] = 18
+    """Months within which construction on a lease must start, or the lease ends against its fee."""
+    holding_share: Share = 0.25
+    """Cost of deferring a letter or a lease, share of its rent for the months deferred (cap-5)."""
+    defer_months: Annotated[int, Field(ge=1, le=60)] = 6
+    """Months by which a deferral moves the deadline (cap-5)."""
+    most_deferrals: Annotated[int, Field(ge=0, le=20)] = 2
+    """How often one letter or lease can be deferred; 0 for never."""
     shell_usd_per_kw: Positive = 11_700.0
     """Building, mechanical and electrical plant of an owned site, USD per kW of IT load."""
     fee_loi: Share = 0.0
@@ -448,7 +456,7 @@ class Landlord(Participant):
     new_mw_per_year: NonNegative = 0.0
     """Shells that come to the market each year, MW of IT load."""
     rent_usd_per_kw_month: Positive
-    """Rent for new leases, USD per kW of IT load a month."""
+    """Reserve rent: the least it lets a shell for, USD per kW of IT load a month."""
 
 
 class Investor(Participant):

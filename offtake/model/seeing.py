@@ -19,7 +19,8 @@ from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, levelling
 from offtake.model.scenario import GPU, Cloud, Lab
 from offtake.model.setup import build_regions
-from offtake.model.sites import expected_lead, fee_usd
+from offtake.model.shells import landlord_with_shells, outside_rent, shells_of
+from offtake.model.sites import expected_lead, fee_usd, holding_usd
 from offtake.model.sums import summed
 from offtake.model.view import BuildOption, CloudView, LabView, Leaving, SiteCost
 from offtake.model.ways_out import exits_of, may_walk
@@ -374,6 +375,7 @@ def site_cost(market: "Market", site: Site) -> SiteCost:
         remaining_usd=price_usd(market, site.pool.chip, to_come) * unfitted + shell,
         running_usd_per_hour=float(setup.running[index]) + rent,
         fee_usd=fee_usd(site, setup.scenario.building),
+        holding_usd=holding_usd(site, setup.scenario.building),
         unfitted=unfitted,
         outdated=site.name not in market.books.chips_kw
         and setup.newest_chip(max(site.promised, market.time), chip.class_)[1].released
@@ -448,11 +450,12 @@ def _option(
     landlord = landlord_with_shells(market, pool.region)
     shell = 0.0 if landlord else scenario.building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
     per_kw = (price + shell) * chip.h100e_per_mw / 1000
+    quota = room_under_quotas_h100e(market, pool, lead)
     room = max(int(spend / (per_kw * (1 - scenario.clouds[pool.cloud].debt_share))), 0)
+    room = letter_room = int(min(room, quota * 1000 / chip.h100e_per_mw))
     if landlord:
         room = min(room, market.books.shells_left_kw(landlord))
-    quota = room_under_quotas_h100e(market, pool, lead)
-    room = int(min(room, quota * 1000 / chip.h100e_per_mw))
+        letter_room = min(letter_room, shells_of(market, pool.region))
     return BuildOption(
         pool=pool,
         pool_index=market.books.pool_index[pool],
@@ -462,10 +465,9 @@ def _option(
         shell_usd_per_h100e=shell,
         running_usd_per_h100e_hour=setup.running_cost(scenario.regions[pool.region], chip),
         landlord=landlord,
-        rent_usd_per_kw_month=scenario.landlords[landlord].rent_usd_per_kw_month
-        if landlord
-        else 0.0,
+        rent_usd_per_kw_month=outside_rent(market, landlord) if landlord else 0.0,
         room_kw=room,
+        letter_room_kw=letter_room,
         replacements=replacements(market, pool.chip, lead, price),
         class_=chip.class_,
         porting_usd_per_h100e_hour=porting[chip.class_],
@@ -483,14 +485,3 @@ def porting_on_average(market: "Market", needs: np.ndarray) -> dict[str, float]:
     weights = np.where(ported(market) > 0, needs[:, None], 0.0)
     lost = (weights * porting_usd_per_hour(market)).sum(axis=0) / np.maximum(weights.sum(axis=0), 1)
     return dict(zip(classes, lost.tolist(), strict=True))
-
-
-def landlord_with_shells(market: "Market", region: str) -> str | None:
-    """Return the landlord of a region with most shells to let, if any has a site's worth."""
-    least = market.setup.scenario.building.smallest_site_mw * 1000
-    letting = [
-        (-market.books.shells_left_kw(name), place, name)
-        for place, (name, data) in enumerate(market.setup.placed(market.setup.scenario.landlords))
-        if data.region == region and market.books.shells_left_kw(name) >= least
-    ]
-    return min(letting)[2] if letting else None

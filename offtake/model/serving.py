@@ -16,10 +16,10 @@ from offtake.model.demand import (
     utilities,
 )
 from offtake.model.events import Served
-from offtake.model.letting import let, let_by_contract
 from offtake.model.make_up import prices_of_more_use
 from offtake.model.opening import load
 from offtake.model.porting import learn_to_port
+from offtake.model.subleases import let, let_by_contract
 from offtake.model.sums import summed
 from offtake.model.training import training_need_h100e
 from offtake.model.worth import hours_asked, training_efficiency, training_values

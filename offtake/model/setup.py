@@ -51,6 +51,7 @@ class Setup:
     """Place of each participant among equals, drawn for the run."""
     labs: tuple[str, ...]
     clouds: tuple[str, ...]
+    regions: tuple[str, ...]
     pools: tuple[Pool, ...]
     theta: np.ndarray
     """H100e per MW, by pool."""
@@ -129,6 +130,7 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         place=place,
         labs=labs,
         clouds=clouds,
+        regions=tuple(sorted(scenario.regions)),
         pools=pools,
         theta=np.array([generations[p.chip].h100e_per_mw for p in pools]),
         running=np.array(

@@ -1,15 +1,19 @@
-"""Sites: two clocks, the worth of a project, when it starts and when it is given up (cap-1 to cap-4)."""
+"""Sites: two clocks, the worth of a project, when it starts, waits and is given up (cap-1 to cap-6)."""
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
-from scipy.special import gammainc
+from scipy.special import gammainc, ndtr
 
 from offtake.model.chance import stream
 from offtake.model.contracts import Site, Stage
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import Building
+
+HALVINGS = 48
+"""Halvings of an interval of rents: the last is a rounding error."""
 
 
 def clock(seed: int, which: str, site: str, mean_months: float, shape: float) -> float:
@@ -80,3 +84,58 @@ def fee_usd(site: Site, rules: Building) -> float:
     else:
         years = rules.fee_building
     return years * 12 * site.rent_usd_per_kw_month * site.capacity_kw
+
+
+def holding_usd(site: Site, rules: Building) -> float:
+    """Return what moving the deadline of a letter or a lease once costs (cap-5)."""
+    rent = site.rent_usd_per_kw_month * site.capacity_kw
+    return rules.holding_share * rules.defer_months * rent
+
+
+def exchange_usd(value: float, cost: float, deviation: float) -> float:
+    """Return what the right to exchange a cost for a value is worth today (cap-5).
+
+    Parameters
+    ----------
+    value, cost
+        Present values of what is received and of what is paid at the end, USD.
+    deviation
+        Standard deviation of the log of their ratio at the end.
+
+    References
+    ----------
+    Margrabe 1978, *Journal of Finance* 33(1) 177; with a fixed cost it is the formula of Black and
+    Scholes for a call on an asset that pays out.
+
+    Examples
+    --------
+    >>> round(exchange_usd(100.0, 100.0, 0.2), 4), exchange_usd(100.0, 90.0, 0.0)
+    (7.9656, 10.0)
+    """
+    if value <= 0 or cost <= 0 or deviation <= 0:
+        return max(value - cost, 0.0)
+    d1 = math.log(value / cost) / deviation + deviation / 2
+    return value * float(ndtr(d1)) - cost * float(ndtr(d1 - deviation))
+
+
+def highest_rent(
+    worth: Callable[[float], float], needed: float, least: float, most: float
+) -> float | None:
+    """Return the highest rent at which a project is worth what is needed; nothing if it is below `least`.
+
+    `worth` falls with the rent and is looked at between `least` and `most`, in the unit of both.
+
+    Examples
+    --------
+    >>> round(highest_rent(lambda rent: 10 - 2 * rent, 4.0, 1.0, 100.0), 9)
+    3.0
+    >>> highest_rent(lambda rent: 10 - 2 * rent, 4.0, 3.5, 100.0) is None
+    True
+    """
+    if worth(least) < needed:
+        return None
+    low, high = least, most
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if worth(middle) >= needed else (low, middle)
+    return low

@@ -141,6 +141,8 @@ class BuildOption:
     """Class of its chips."""
     porting_usd_per_h100e_hour: float = 0.0
     """What the labs it hopes to win would lose by porting to the class, on average (chp-2)."""
+    letter_room_kw: int = 0
+    """The same with the shells of all landlords of the region, who compete for letters of intent."""
 
     @property
     def rent_usd_per_h100e_hour(self) -> float:
@@ -166,6 +168,22 @@ class SiteCost:
     """Whether a newer generation of chips can be had on the day it is powered."""
     unfitted: float = 1.0
     """Share of its chips that are still to come."""
+    holding_usd: float = 0.0
+    """What moving its deadline once costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A shell that has been given up, as a cloud sees it that may take it over (cap-6)."""
+
+    site: Site
+    """The site as it would be the cloud's, at the reserve rent; clocks are hidden."""
+    cost: SiteCost
+    """What it would still cost, and cost to run without rent."""
+    reserve_usd_per_kw_month: float
+    """The landlord's outside rent: no lower bid is accepted."""
+    won_h100e: float
+    """What the cloud has taken over in this month already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

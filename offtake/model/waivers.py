@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offtake.model.bargaining import Match, power
+from offtake.model.bargaining import Match, OutsideOptions, power
 from offtake.model.cents import cents
 from offtake.model.clause_worth import Kind
 from offtake.model.clauses import RevenueShare
@@ -77,7 +77,7 @@ def _talks(market: "Market", clause: Waivable, lab: LabView, holder: CloudView) 
 
 
 def _talk(market: "Market", talks: Talks) -> None:
-    """Make the change with the largest joint gain, at a price by the market's bargainer."""
+    """Make the change with the largest joint gain, at a price by impatience."""
     views = _views(market, talks)
     most = market.participants[talks.lab.name].decide("waiver", views[0])
     least = market.participants[talks.holder.name].decide("waiver", views[1])

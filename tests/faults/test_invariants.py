@@ -95,6 +95,10 @@ def let_more_than_there_is(market: Market) -> None:
     market.books.shells_kw["Landlord"] = -1
 
 
+def promise_what_another_holds(market: Market) -> None:
+    market.books.promised_kw[0] += 1
+
+
 def sign_around_an_exclusivity(market: Market) -> None:
     contract = market.books.contracts.facts[negotiated(market)]
     other = next(name for name in market.setup.clouds if name != contract.seller)
@@ -208,6 +212,7 @@ CORRUPTIONS: list[tuple[str, Callable[[Market], None]]] = [
     ("I4", uncancel_a_site),
     ("I4", energise_more_than_stands),
     ("I4", let_more_than_there_is),
+    ("I4", promise_what_another_holds),
     ("I5", sign_around_an_exclusivity),
     ("I5", sign_with_a_barred_party),
     ("I6", pay_more_than_it_is_worth),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from offtake.agents.clouds import FixedFloor, WaitAndMatch
-from offtake.model.bargaining import Match, OutsideOptions, bounds
+from offtake.model.bargaining import Match, Outcome, OutsideOptions, bounds
 from offtake.model.events import Waived
 from offtake.model.market import Market
 from tests.degenerate import UNIT_H100E, after, cloud, day, lab, scenario

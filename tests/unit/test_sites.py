@@ -2,10 +2,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from offtake.model.contracts import Pool, Site, Stage
 from offtake.model.scenario import Building
-from offtake.model.sites import clock, expected_lead, fee_usd, worth_usd_per_h100e
+from offtake.model.sites import (
+    clock,
+    exchange_usd,
+    expected_lead,
+    fee_usd,
+    holding_usd,
+    worth_usd_per_h100e,
+)
 
 WORTH: dict[str, Any] = {
     "price": 2.0,
@@ -93,3 +102,28 @@ WORSE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("worse", WORSE)
 def test_worth_falls_with_lower_price_and_use_and_with_later_dearer_running(worse: dict[str, Any]):
     assert worth(**worse) < worth()
+
+
+@pytest.mark.parametrize("value", [40.0, 100.0, 180.0])
+@pytest.mark.parametrize("deviation", [0.05, 0.2, 0.8])
+def test_the_right_to_exchange_is_the_mean_of_what_it_pays(value: float, deviation: float):
+    """Margrabe 1978 against the integral over the lognormal ratio, with a cost of 100."""
+
+    def pays(z: float) -> float:
+        ratio = np.exp(deviation * z - deviation**2 / 2)
+        return max(value * ratio - 100.0, 0.0) * norm.pdf(z)
+
+    edge = (np.log(100.0 / value) + deviation**2 / 2) / deviation
+    expected = quad(pays, max(edge, -10.0), 10.0, epsabs=1e-10)[0] if edge < 10 else 0.0
+    assert exchange_usd(value, 100.0, deviation) == pytest.approx(expected, abs=1e-7)
+
+
+def test_without_cost_or_chance_the_right_is_worth_what_it_pays():
+    assert exchange_usd(100.0, -5.0, 0.3) == 105.0
+    assert exchange_usd(0.0, 5.0, 0.3) == 0.0
+    assert exchange_usd(7.0, 5.0, 0.0) == 2.0
+
+
+def test_holding_costs_a_share_of_the_rent_of_the_months_deferred():
+    rules = Building(holding_share=0.5, defer_months=4)
+    assert holding_usd(site(Stage.LEASED), rules) == 0.5 * 4 * 100 * 1_000
