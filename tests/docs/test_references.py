@@ -13,7 +13,7 @@ TESTS = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 PLACES = re.compile(r"`((?:offtake|tests|docs)/[\w./-]*\w)`")
 
 
-NOT_CODE = {"offtake.NAME", "offtake.roles", "offtake.strategies"}
+NOT_CODE = {"offtake.NAME", "offtake.roles", "offtake.strategies", "offtake.engines"}
 """A placeholder, and the groups of entry points."""
 
 
