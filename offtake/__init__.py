@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from offtake.experiments.results import Result
     from offtake.experiments.run import run
+    from offtake.experiments.studies.study import Study
     from offtake.model.market import Market
     from offtake.model.problems import ScenarioError
     from offtake.model.reading import load_scenario
 
     __version__: str
 
-__all__ = ["Market", "Result", "ScenarioError", "__version__", "load_scenario", "run"]
+__all__ = ["Market", "Result", "ScenarioError", "Study", "__version__", "load_scenario", "run"]
 
 _HOMES = {
     "Market": "offtake.model.market",
     "Result": "offtake.experiments.results",
     "ScenarioError": "offtake.model.problems",
+    "Study": "offtake.experiments.studies.study",
     "load_scenario": "offtake.model.reading",
     "run": "offtake.experiments.run",
 }

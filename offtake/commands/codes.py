@@ -26,6 +26,14 @@ EXPECTED = {
     "offtake.experiments.results.FolderInUse": Code.IN_USE,
     "offtake.experiments.results.CannotWrite": Code.RESOURCES,
     "offtake.experiments.results.ResultsDamaged": Code.DAMAGED,
+    "offtake.experiments.studies.condition.NoSuchRun": Code.USAGE,
+    "offtake.experiments.studies.designs.ExtraMissing": Code.USAGE,
+    "offtake.experiments.studies.designs.UnusablePoints": Code.SCENARIO,
+    "offtake.experiments.studies.engines.UnknownEngine": Code.USAGE,
+    "offtake.experiments.studies.plan.TooManyRuns": Code.SCENARIO,
+    "offtake.experiments.studies.processes.EngineFailed": Code.RESOURCES,
+    "offtake.experiments.studies.study.NotRun": Code.USAGE,
+    "offtake.experiments.studies.sweep.TooManyFailures": Code.FINDINGS,
     "builtins.MemoryError": Code.RESOURCES,
 }
 

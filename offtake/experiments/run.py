@@ -1,14 +1,11 @@
 """Run a scenario once, or under many seeds, in this process or in several."""
 
 import multiprocessing
-import os
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from offtake.experiments.results import (
     Result,
     describe,
 )
+from offtake.experiments.workers import Stop, Stopped, follow_parent, signals_held
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
 from offtake.model.reading import digest as digest_of
@@ -32,13 +30,8 @@ from offtake.model.scenario import Scenario
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
-type Stop = Callable[[], bool]
 type Tick = Callable[[float, int], None]
 type Source = str | Path | Scenario
-
-
-class Stopped(Exception):  # noqa: N818 - read as a sentence
-    """Somebody asked to stop while a run was under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +261,7 @@ def _pooled(
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_work, initargs=(flag,))
     try:
         pending: dict[Future[Frames | Failure], int] = {}
-        with _signals_held(), suppress(BrokenProcessPool):  # a worker may die while others start
+        with signals_held(), suppress(BrokenProcessPool):  # a worker may die while others start
             for seed in seeds:
                 pending[pool.submit(_work, plan, seed)] = seed
         yield from _collected(pending, stop, flag)
@@ -296,31 +289,9 @@ def _work(plan: Plan, seed: int) -> Frames | Failure:
 
 
 def _begin_work(flag: Any) -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
     global _stop_flag
     _stop_flag = flag
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # not SIGTERM: a broken pool ends workers by it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold back Ctrl-C while workers start, for they inherit the mask until they are ready."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    follow_parent()
 
 
 # --- from runs to tables --------------------------------------------------------------------------

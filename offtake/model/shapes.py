@@ -200,7 +200,7 @@ def has_long_form(shape: Shape) -> bool:
 def long_form() -> Table:
     """Return the keys of a long form."""
     value = Entry(shape=Named(of=Table(entries={})), required=True, description="", default=None)
-    rest = _entries(LongForm, skip=("value",))
+    rest = entries_of(LongForm, skip=("value",))
     return Table(entries={"value": value, **rest})
 
 
@@ -248,14 +248,15 @@ def _numbers(shape: Shape) -> Iterator[Leaf]:
 
 
 def _table(model: type[Part]) -> Table:
-    entries = _entries(model)
+    entries = entries_of(model)
     is_section = "source" not in entries
     if is_section:
-        entries |= _entries(Notes)
+        entries |= entries_of(Notes)
     return Table(entries=entries, is_section=is_section)
 
 
-def _entries(model: type[Part], skip: tuple[str, ...] = ()) -> dict[str, Entry]:
+def entries_of(model: type[Part], skip: tuple[str, ...] = ()) -> dict[str, Entry]:
+    """Return the keys of a part of a file."""
     return {
         info.alias or name: Entry(
             shape=shape_of(name, info.annotation, tuple(info.metadata)),

@@ -13,7 +13,7 @@ TESTS = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 PLACES = re.compile(r"`((?:offtake|tests|docs)/[\w./-]*\w)`")
 
 
-GROUPS = ("bargainers", "clauses", "observables", "roles", "strategies")
+GROUPS = ("bargainers", "clauses", "engines", "observables", "roles", "strategies")
 """Groups of entry points."""
 NOT_CODE = {"offtake.NAME", *(f"offtake.{group}" for group in GROUPS)}
 """A placeholder, and the groups of entry points."""

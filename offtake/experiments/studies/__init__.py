@@ -1,0 +1,1 @@
+"""Studies: thousands of runs of a question, resumable, with claims and verdicts."""
