@@ -9,6 +9,7 @@ from offtake.model.chance import order
 from offtake.model.events import Refused
 from offtake.model.exclusivity import within_exclusivities
 from offtake.model.first_refusal import notified
+from offtake.model.losses import losses
 from offtake.model.menu import promises
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import (
@@ -36,15 +37,23 @@ if TYPE_CHECKING:
 
 def negotiate_capacity(market: "Market") -> None:
     """Clouds quote; packages, matches and prices are found for all lots at once (bar-1 to bar-3)."""
-    market.round = None
+    market.round = market.losses = None
     if not market.tenders:
         return
     requests = [r for tender in market.tenders for r in _requests(market, tender)]
     views = market.views or cloud_views(market)  # plans for sites may have changed what is free
     table = _table(market, requests, views)
-    if table is None:
-        return
     every = market.setup.rules.negotiation.benchmark_every_months
+    compared = every > 0 and market.month % every == 0
+    if table is not None:
+        _agree(market, table, views, compared)
+    if compared:
+        market.losses = losses(market, requests, _ask(market, requests), table, market.round)
+    if table is not None:
+        _refuse(market, requests)
+
+
+def _agree(market: "Market", table: Table, views: dict[str, CloudView], compared: bool) -> None:
     market.round = negotiate(
         rules=market.setup.rules,
         table=table,
@@ -52,13 +61,12 @@ def negotiate_capacity(market: "Market") -> None:
         exposure=exposures(market),
         affiliates=market.setup.affiliates,
         bargainer=market.bargainer,
-        benchmark=every > 0 and market.month % every == 0,
+        benchmark=compared,
         sealed=notified(market) if market.setup.rules.negotiation.sealed_bids else None,
     )
     market.table = table
     if market.trace:
         market.tables.append((market.month, table, market.round))
-    _refuse(market, requests)
 
 
 def _requests(market: "Market", tender: Tender) -> list[Request]:
@@ -95,7 +103,7 @@ def _table(market: "Market", requests: list[Request], views: dict[str, CloudView
     rules = market.setup.rules
     values = np.array([r.lot.value for r in requests])
     take, use = uses(rules, values, market.contract_price)
-    ask = _ask(market, requests, use)
+    ask = _ask(market, requests)
     quotes = [(v.index, market.participants[n].decide("pricer", v, ask)) for n, v in views.items()]
     if not any(quote.columns for _, quote in quotes):
         return None
@@ -129,7 +137,9 @@ def _with_porting(market: "Market", table: Table, labs: np.ndarray) -> Table:
     )
 
 
-def _ask(market: "Market", requests: list[Request], use: np.ndarray) -> Ask:
+def _ask(market: "Market", requests: list[Request]) -> Ask:
+    values = np.array([r.lot.value for r in requests])
+    _, use = uses(market.setup.rules, values, market.contract_price)
     labs = np.array([r.lab for r in requests])
     hazards = [hazard_of_failure(market, market.setup.labs[i]) for i in labs]
     return Ask(

@@ -14,6 +14,7 @@ from offtake.model.calendar import Calendar
 from offtake.model.dates import run_due
 from offtake.model.events import AnyEvent, Posted, Posting
 from offtake.model.invariants import InvariantViolation, violations
+from offtake.model.losses import Losses
 from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE, load_observables
@@ -118,6 +119,7 @@ class Market(mesa.Model):
         self.lab_views: dict[str, LabView] = {}
         self.tenders: list[Tender] = []
         self.round: Round | None = None
+        self.losses: Losses | None = None
         self.table: Table | None = None
         self.tables: list[tuple[int, Table, Round]] = []
         self.site_count: dict[str, int] = {}

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from offtake.model.bargaining import Bargainer, Match
 from offtake.model.clause_worth import KINDS, Kind
@@ -19,6 +17,7 @@ from offtake.model.clearing import CLEARING_STEPS, Allocation, Bids, ascend
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity, expected_take, levelling
 from offtake.model.proposals import Column, Lot, Quote
+from offtake.model.transport import transport_optimum
 from offtake.model.view import Rules
 from offtake.model.wording import indexation_of
 
@@ -433,24 +432,7 @@ def _reason(table: Table, surplus: np.ndarray, i: int, unmet: float, asked: floa
 
 def efficient(bids: Bids) -> float:
     """Return the largest joint surplus with identical eligibility (transport LP, row A5), USD an hour."""
-    lots, columns = bids.surplus.shape
-    pairs = np.flatnonzero((bids.surplus > 0).ravel())
-    if not len(pairs):
-        return 0.0
-    lot, column = np.divmod(pairs, columns)
-    ones, at = np.ones(len(pairs)), np.arange(len(pairs))
-    matrix = csr_array(
-        (np.r_[ones, ones], (np.r_[lot, lots + column], np.r_[at, at])),
-        shape=(lots + columns, len(at)),
-    )
-    solution = linprog(
-        -bids.surplus.ravel()[pairs],
-        A_ub=matrix,
-        b_ub=np.r_[bids.wanted, bids.room],
-        bounds=np.c_[np.zeros(len(pairs)), bids.limit.ravel()[pairs]],
-        method="highs",
-    )
-    return float(-solution.fun)
+    return transport_optimum(bids.surplus, bids.wanted, bids.room, bids.limit)
 
 
 def holdup(rules: Rules, lab_power: float, quasi_rent: float) -> float:

@@ -14,6 +14,7 @@ from offtake.model.chips import price_usd
 from offtake.model.concentration import herfindahl
 from offtake.model.contracts import BEGUN, OPEN, Because, Stage
 from offtake.model.demand import damped
+from offtake.model.losses import CAUSES
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import PATIENT
 from offtake.model.porting import ported
@@ -35,7 +36,8 @@ class Observable:
     unit: str
     meaning: str
     index: tuple[str, ...]
-    """What its rows are about: none, one or two of "lab", "cloud", "region" and "class" (of chips)."""
+    """What its rows are about: none, one or two of "lab", "cloud", "region", "class" (of chips) and
+    "cause"."""
     headline: bool
     read: Callable[["Market"], np.ndarray]
 
@@ -579,6 +581,38 @@ def efficiency(market: "Market") -> np.ndarray:
     if found is None or math.isnan(found.optimum):
         return np.array([math.nan])
     return np.array([found.surplus / found.optimum if found.optimum > 0 else 1.0])
+
+
+@observable("usd_per_hour")
+def surplus_agreed(market: "Market") -> np.ndarray:
+    """Joint surplus of the month's deals, at floors of clouds that see all that is free."""
+    return np.array([math.nan if market.losses is None else market.losses.achieved])
+
+
+@observable("usd_per_hour")
+def surplus_possible(market: "Market") -> np.ndarray:
+    """Largest joint surplus of the month's tenders without policies, clauses and frictions."""
+    return np.array([math.nan if market.losses is None else market.losses.free])
+
+
+@observable("usd_per_hour", "cause")
+def loss_by_cause(market: "Market") -> np.ndarray:
+    """Joint surplus missed because of policies, clauses, beliefs (information) and frictions."""
+    if market.losses is None:
+        return np.full(len(CAUSES), math.nan)
+    return np.array(market.losses.by_cause())
+
+
+@observable("share", "cause")
+def share_lost_by_cause(market: "Market") -> np.ndarray:
+    """Share of the largest joint surplus that is missed because of each cause."""
+    return loss_by_cause(market) / np.maximum(surplus_possible(market), 1.0)
+
+
+@observable("usd_per_hour")
+def loss_of_means(market: "Market") -> np.ndarray:
+    """Part of what frictions cost that is due to what buyers can bear (pro-6)."""
+    return np.array([math.nan if market.losses is None else market.losses.means])
 
 
 @observable("count")

@@ -31,15 +31,20 @@ def exposures(market: "Market") -> np.ndarray:
     return now / np.maximum(now.sum(axis=1, keepdims=True), 1e-9)
 
 
+def may_deal(market: "Market") -> np.ndarray:
+    """Return by lab and cloud whether they could sign if no clause forbade it."""
+    setup, failed = market.setup, market.books.failed
+    labs = np.array([lab not in failed for lab in setup.labs])
+    clouds = np.array([cloud not in failed for cloud in setup.clouds])
+    return ~setup.barred & labs[:, None] & clouds[None, :]
+
+
 def may_sign(market: "Market") -> np.ndarray:
     """Return by lab and cloud whether they may sign now (I5)."""
     setup, books = market.setup, market.books
-    allowed = ~setup.barred
-    for i, lab in enumerate(setup.labs):
-        for j, cloud in enumerate(setup.clouds):
-            if allowed[i, j]:
-                gone = lab in books.failed or cloud in books.failed
-                allowed[i, j] = not gone and books.forbids(lab, cloud, market.time) is None
+    allowed = may_deal(market)
+    for i, j in np.argwhere(allowed).tolist():
+        allowed[i, j] = books.forbids(setup.labs[i], setup.clouds[j], market.time) is None
     return allowed
 
 

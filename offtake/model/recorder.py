@@ -19,6 +19,7 @@ from offtake.model.events import (
     Posted,
     Transferred,
 )
+from offtake.model.losses import CAUSES
 from offtake.model.months import date_of
 from offtake.model.observables import TABLE
 from offtake.model.setup import Setup
@@ -124,6 +125,7 @@ class Recorder:
         setup = self.setup
         by = {"lab": setup.labs, "cloud": setup.clouds, "region": setup.regions}
         by["class"] = tuple(setup.classes)
+        by["cause"] = CAUSES
         columns = [by[name] for name in index] + [("",)] * (2 - len(index))
         return [(a, b) for a in columns[0] for b in columns[1]]
 

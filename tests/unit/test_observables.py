@@ -31,7 +31,7 @@ def test_every_observable_has_name_unit_and_a_line_of_meaning():
     for item in TABLE:
         assert item.unit
         assert item.meaning.endswith(".")
-        assert set(item.index) <= {"lab", "cloud", "region", "class"}
+        assert set(item.index) <= {"lab", "cloud", "region", "class", "cause"}
         assert len(item.index) <= 2
 
 
