@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
 from offtake.model.mistakes import one_of
@@ -23,7 +23,7 @@ def named_clause(name: str, lab: str, cloud: str, given: Mapping[str, float]) ->
     return made(known_clauses()[name], lab, cloud, given)
 
 
-def made(kind: type[Clause], lab: str, cloud: str, given: Mapping[str, float]) -> Clause:
+def made(kind: Callable[..., Clause], lab: str, cloud: str, given: Mapping[str, float]) -> Clause:
     """Return a clause of a kind."""
     return kind(**{"lab": lab, "cloud": cloud, **given})
 

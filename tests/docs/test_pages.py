@@ -22,6 +22,8 @@ import pytest
 from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from tests.outside import FRUGAL, install
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 BIN = Path(sys.executable).parent
@@ -49,9 +51,13 @@ def commands(block: str) -> Iterator[Command]:
 def run(line: str) -> subprocess.CompletedProcess[str]:
     """Run one line of a page in the current folder; of `make`, only that the target exists.
 
-    The environment that `source` activates is the one this test runs in.
+    The environment that `source` activates is the one this test runs in. `pip install` puts the
+    package of the folder into `site`, from where later lines import it.
     """
     words = shlex.split(line)
+    if words[:2] == ["pip", "install"]:
+        install(Path(), Path("site"))
+        words = ["test", "-d", "site"]
     if words[0] == "source":
         words = ["test", "-f", str(ROOT / words[1])]
     if words[0] == "make":
@@ -59,6 +65,7 @@ def run(line: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(Path("site").absolute()),
         "COLUMNS": "100",
         "NO_COLOR": "1",
     }
@@ -151,3 +158,9 @@ def test_a_command_that_fails_as_announced_passes(tmp_path, monkeypatch):
     page.write_text("```console\n$ false\n$ echo $?\n1\n```\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     next(iter(parsed(page).examples())).evaluate()
+
+
+def test_the_package_of_the_manual_is_the_one_of_the_tests():
+    page = (ROOT / "docs/how-to/add-a-package.md").read_text(encoding="utf-8")
+    for file in ("pyproject.toml", "offtake_frugal.py"):
+        assert f"# {file}\n{(FRUGAL / file).read_text(encoding='utf-8')}```" in page

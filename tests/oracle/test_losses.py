@@ -1,6 +1,7 @@
 """Surplus that is missed, in markets where the cause is known by construction (row A5 by cause)."""
 
 import itertools
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,7 +15,7 @@ from offtake.model.scenario import Scenario
 from tests.degenerate import UNIT_H100E, after, cloud, day, lab, scenario, trajectory
 from tests.generated import played, scenarios
 
-BUILDS = {"strategies": {"pricer": "opportunity-cost"}}
+BUILDS: dict[str, Any] = {"strategies": {"pricer": "opportunity-cost"}}
 LATER = {
     "procurement": {"lots_months": (36,)},
     "negotiation": {"terms_months": (66,)},  # the life of chips: nothing is left to the market

@@ -1,0 +1,55 @@
+"""What is asked of a policy: answers of the right kind, the same to everybody who asks."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from offtake.model.market import Market
+from offtake.testing.markets import POLICY
+from offtake.testing.trials import Check, Trial, common_checks, run_all
+
+QUESTIONS = ("counts", "objection", "yearly_h100e", "grid_multiplier")
+
+
+def check_policy(policy: Any, *, markets: int = 2) -> None:
+    """Raise an `AssertionError` with everything that is wrong with a policy.
+
+    Parameters
+    ----------
+    policy
+        An instance; it comes into force a month after the start of every market.
+    markets
+        In how many small markets it is played. Their regions are `north` and `south`.
+    """
+    run_all(policy_checks(policy, markets=markets))
+
+
+def policy_checks(policy: Any, *, markets: int = 2) -> list[Check]:
+    """Return the checks one by one, for `pytest.mark.parametrize("check", ..., ids=str)`."""
+
+    def enter(market: Market, entered: Any) -> None:
+        market.policies[POLICY] = entered
+
+    def validate(question: str, seen: Sequence[Any], answer: Any) -> Iterator[str]:
+        return _said(question, answer)
+
+    trial = Trial(policy, enter=enter, validate=validate, markets=markets)
+    missing = [name for name in QUESTIONS if not callable(getattr(policy, name, None))]
+    if missing:
+        text = f"{type(policy).__name__} does not answer {', '.join(missing)}"
+        return [Check("it is a policy", lambda: [f"{text}; see offtake.model.policies.Policy"])]
+    return common_checks(trial, names=True)
+
+
+def _said(question: str, answer: Any) -> Iterator[str]:
+    match question:
+        case "counts" if not isinstance(answer, bool):
+            yield f"answers {answer!r} to `counts`; say True or False"
+        case "objection" if not (answer is None or (isinstance(answer, str) and answer)):
+            yield f"answers {answer!r} to `objection`; give the reason as a text, or None"
+        case "yearly_h100e" if not (isinstance(answer, int | float) and answer >= 0):
+            yield f"answers {answer!r} to `yearly_h100e`; a number, at least 0, math.inf for no quota"
+        case "grid_multiplier" if not (
+            isinstance(answer, int | float) and math.isfinite(answer) and answer > 0
+        ):
+            yield f"answers {answer!r} to `grid_multiplier`; a finite number greater than 0"

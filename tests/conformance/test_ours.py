@@ -1,0 +1,81 @@
+"""Every strategy, clause and policy of offtake is what it asks of those of others."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from offtake.agents import clouds, governments, investors, labs
+from offtake.model import policies
+from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model.policies import ExportControl, Permitting, Policy, Signal
+from offtake.testing import Check, clause_checks, policy_checks, strategy_checks
+
+STRATEGIES: list[Any] = [
+    kind()
+    for module in (labs, clouds, investors, governments)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__ and hasattr(kind, "port")
+]
+CLAUSES: dict[str, Callable] = {
+    "revenue share": partial(RevenueShare, share=0.1),
+    "exclusivity": lambda lab, cloud: SupplyExclusivity(lab=lab, holder=cloud, until=4.0),
+    "first refusal": lambda lab, cloud: FirstRefusal(
+        lab=lab, holder=cloud, since=0.0, until=4.0, window_days=30
+    ),
+}
+POLICIES: dict[str, Policy] = {
+    "quota": ExportControl(
+        name="tested",
+        destinations=("north",),
+        exempt_parents=("Cloud P",),
+        quota_h100e_per_year=1e5,
+    ),
+    "ban": ExportControl(
+        name="tested", destinations=("north",), exempt_parents=(), quota_h100e_per_year=0.0
+    ),
+    "permits": Permitting(name="tested", regions=("north",), multiplier=0.5),
+    "signal": Signal(name="tested"),
+}
+
+
+def listed(made: dict[str, list[Check]]) -> list:
+    return [pytest.param(c, id=f"{name}: {c}") for name, checks in made.items() for c in checks]
+
+
+def test_all_of_ours_are_here():
+    assert {s.port for s in STRATEGIES} == {
+        "forecaster", "procurer", "pricer", "builder", "financier", "regulator",
+    }  # fmt: skip
+    assert len(STRATEGIES) >= 12
+    rules = {m for _, m in inspect.getmembers(policies, inspect.isclass) if hasattr(m, "counts")}
+    assert {type(p) for p in POLICIES.values()} == rules - {Policy}
+
+
+@pytest.mark.parametrize(
+    "check",
+    listed({type(s).__name__: strategy_checks(s, markets=1, hash_seeds=False) for s in STRATEGIES}),
+)
+def test_strategies(check: Check):
+    check()
+
+
+@pytest.mark.parametrize(
+    "check", listed({name: clause_checks(kind, markets=1) for name, kind in CLAUSES.items()})
+)
+def test_clauses(check: Check):
+    check()
+
+
+@pytest.mark.parametrize(
+    "check", listed({name: policy_checks(rule, markets=1) for name, rule in POLICIES.items()})
+)
+def test_policies(check: Check):
+    check()
+
+
+def test_a_default_holds_in_another_process_too():
+    (check,) = [c for c in strategy_checks(labs.CoverNeed(), markets=1) if "sets" in c.name]
+    check()
