@@ -13,7 +13,9 @@ TESTS = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 PLACES = re.compile(r"`((?:offtake|tests|docs)/[\w./-]*\w)`")
 
 
-NOT_CODE = {"offtake.NAME", "offtake.roles", "offtake.strategies", "offtake.engines"}
+GROUPS = ("clauses", "engines", "observables", "roles", "strategies")
+"""Groups of entry points."""
+NOT_CODE = {"offtake.NAME", *(f"offtake.{group}" for group in GROUPS)}
 """A placeholder, and the groups of entry points."""
 
 
