@@ -183,8 +183,9 @@ _NO_CHANCE = (
 )
 
 
-def _chance() -> Any:
-    return picture((random.getstate(), np.random.get_state()))  # noqa: NPY002 - to see who uses it
+def _chance() -> tuple[object, bytes, object]:
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002 - to see who uses it
+    return random.getstate(), numpy_state[1].tobytes(), numpy_state[2:]
 
 
 def _listed(answer: Any) -> Any:

@@ -11,7 +11,7 @@ from offtake.agents import clouds, governments, investors, labs
 from offtake.model import policies
 from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
 from offtake.model.policies import ExportControl, Permitting, Policy, Signal
-from offtake.testing import Check, clause_checks, policy_checks, strategy_checks
+from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
 
 STRATEGIES: list[Any] = [
     kind()
@@ -41,10 +41,6 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def listed(made: dict[str, list[Check]]) -> list:
-    return [pytest.param(c, id=f"{name}: {c}") for name, checks in made.items() for c in checks]
-
-
 def test_all_of_ours_are_here():
     assert {s.port for s in STRATEGIES} == {
         "forecaster", "procurer", "pricer", "builder", "financier", "regulator",
@@ -54,26 +50,19 @@ def test_all_of_ours_are_here():
     assert {type(p) for p in POLICIES.values()} == rules - {Policy}
 
 
-@pytest.mark.parametrize(
-    "check",
-    listed({type(s).__name__: strategy_checks(s, markets=1, hash_seeds=False) for s in STRATEGIES}),
-)
-def test_strategies(check: Check):
-    check()
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_strategies(strategy: Any):
+    check_strategy(strategy, markets=1, hash_seeds=False)
 
 
-@pytest.mark.parametrize(
-    "check", listed({name: clause_checks(kind, markets=1) for name, kind in CLAUSES.items()})
-)
-def test_clauses(check: Check):
-    check()
+@pytest.mark.parametrize("name", CLAUSES)
+def test_clauses(name: str):
+    check_clause(CLAUSES[name], markets=1)
 
 
-@pytest.mark.parametrize(
-    "check", listed({name: policy_checks(rule, markets=1) for name, rule in POLICIES.items()})
-)
-def test_policies(check: Check):
-    check()
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies(name: str):
+    check_policy(POLICIES[name], markets=1)
 
 
 def test_a_default_holds_in_another_process_too():
