@@ -36,7 +36,12 @@ def small_scenario(number: int, months: int = MONTHS) -> Scenario:
             "cutoff": START,
             "demand": {"potential_users_million": 600.0, "adopters_million": 300.0},
             "regions": {name: _region(draw) for name in ("north", "south")},
-            "chips": {"old": _chip(2023, H100E_PER_MW, 36e3), "new": _chip(2025, 1_600.0, 18e3)},
+            "chips": {
+                "old": _chip(2023, H100E_PER_MW, 36e3),
+                "new": _chip(2025, 1_600.0, 18e3),
+                "own": _chip(2025, 1_500.0, 12e3) | {"class": "own"},
+            },
+            "classes": {"own": {"nre_usd": 1e8, "porting_usd_per_h100e": 100.0, "ported": 0.5}},
             "labs": {name: _lab(draw, need_mw) for name in labs},
             "clouds": {name: _cloud(draw) for name in clouds},
             "investors": {"Fund": {"cash_usd": 10e9, "joins_rounds": True}},
@@ -169,7 +174,7 @@ def renamed(scenario: Scenario) -> Scenario:
             return type(value)(change(v) for v in value)
         return others.get(value, value) if isinstance(value, str) else value
 
-    data = scenario.model_dump()
+    data = scenario.model_dump(by_alias=True)
     for table in ("labs", "clouds"):
         for name, given in data[table].items():
             given["drawn_as"] = name

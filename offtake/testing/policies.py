@@ -8,7 +8,7 @@ from offtake.model.market import Market
 from offtake.testing.markets import POLICY
 from offtake.testing.trials import Check, Trial, common_checks, run_all
 
-QUESTIONS = ("counts", "objection", "yearly_h100e", "grid_multiplier")
+QUESTIONS = ("counts", "objection", "quota_of", "yearly_h100e", "grid_multiplier")
 
 
 def check_policy(policy: Any, *, markets: int = 2) -> None:
@@ -47,6 +47,8 @@ def _said(question: str, answer: Any) -> Iterator[str]:
             yield f"answers {answer!r} to `counts`; say True or False"
         case "objection" if not (answer is None or (isinstance(answer, str) and answer)):
             yield f"answers {answer!r} to `objection`; give the reason as a text, or None"
+        case "quota_of" if not isinstance(answer, str):
+            yield f"answers {answer!r} to `quota_of`; name a class of chips, or COMMON"
         case "yearly_h100e" if not (isinstance(answer, int | float) and answer >= 0):
             yield f"answers {answer!r} to `yearly_h100e`; a number, at least 0, math.inf for no quota"
         case "grid_multiplier" if not (

@@ -12,10 +12,12 @@ import numpy as np
 
 from offtake.model.market import Market
 from offtake.model.proposals import (
+    Adopt,
     Column,
     Enact,
     Forecast,
     Fund,
+    GiveNotice,
     OpenSite,
     Quote,
     Repeal,
@@ -31,6 +33,7 @@ ROLES = {
     "procurer": "labs",
     "pricer": "clouds",
     "builder": "clouds",
+    "adopter": "clouds",
     "financier": "investors",
     "regulator": "governments",
 }
@@ -205,9 +208,13 @@ def _column(view: Any, ask: Any, column: Column) -> str | None:
 
 def _plans(view: Any, answer: Any) -> Iterator[str]:
     own = {site.name for site in view.sites}
+    leaves = {way_out.contract for way_out in view.exits}
     for plan in answer:
         if not isinstance(plan, SitePlan):
             yield f"answers {plan!r}; a builder answers plans for sites"
+        elif isinstance(plan, GiveNotice):
+            if plan.contract not in leaves:
+                yield f"leaves {plan.contract!r}; only contracts among `view.exits` can be left"
         elif not isinstance(plan, OpenSite):
             if plan.site not in own:
                 yield f"plans {plan.site!r}, a site of somebody else; plan only those of `view.sites`"
@@ -217,6 +224,14 @@ def _plans(view: Any, answer: Any) -> Iterator[str]:
             not isinstance(plan.capacity_kw, int) or not 0 < plan.capacity_kw <= plan.option.room_kw
         ):
             yield f"opens {plan.capacity_kw!r} kW; whole kW, at most `option.room_kw`"
+
+
+def _adoptions(view: Any, answer: Any) -> Iterator[str]:
+    for adopted in answer:
+        if not isinstance(adopted, Adopt):
+            yield f"answers {adopted!r}; an adopter answers Adopt"
+        elif adopted.chip_class not in {choice.chip_class for choice in view.choices}:
+            yield f"adopts {adopted.chip_class!r}, which it cannot; use classes of `view.choices`"
 
 
 def _fund(view: Any, answer: Any) -> Iterator[str]:
@@ -243,6 +258,7 @@ VALID: dict[str, Callable[..., Iterator[str]]] = {
     "procurer": _tender,
     "pricer": _quote,
     "builder": _plans,
+    "adopter": _adoptions,
     "financier": _fund,
     "regulator": _changes,
 }

@@ -230,6 +230,7 @@ def common_checks(trial: Trial, *, names: bool = False) -> list[Check]:
     return [
         Check("it stands still", lambda: frozen(trial.rule, trial.name)),
         Check("it holds nothing of the market", lambda: held(trial.rule, trial.name)),
+        Check("it is asked", lambda: asked(trial)),
         Check("its answers are valid", lambda: trial.problems("answers")),
         Check("it is pure", lambda: trial.problems("pure")),
         Check("it reads no clock and draws no chance", lambda: trial.problems("alone")),
@@ -249,7 +250,7 @@ def frozen(rule: Any, name: str) -> Iterator[str]:
         return
     for field in dataclasses.fields(rule):
         kind = type(getattr(rule, field.name)).__name__
-        if kind in ("list", "dict", "set", "ndarray", "bytearray"):
+        if kind in ("list", "set", "ndarray", "bytearray"):
             yield (
                 f"{name}.{field.name} is a {kind}, which can be changed; use a tuple or a frozenset, "
                 "and keep no state"
@@ -289,6 +290,12 @@ def _reached(value: Any) -> list[Any]:
     if dataclasses.is_dataclass(value):
         return [getattr(value, f.name) for f in dataclasses.fields(value)]
     return list(getattr(value, "__dict__", {}).values())
+
+
+def asked(trial: Trial) -> Iterator[str]:
+    """Yield whether the markets ask a rule at all: what is never asked is not checked."""
+    if not trial.play().calls and not list(trial.problems("runs")):
+        yield f"{trial.name} is never asked in {len(trial.numbers)} small markets; ask for more `markets`"
 
 
 def conserved(trial: Trial) -> Iterator[str]:

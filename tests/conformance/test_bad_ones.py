@@ -276,7 +276,7 @@ class Capricious(Signal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByChance(Signal):
-    def counts(self, *, destination, parent):
+    def counts(self, shipment):
         return random.random() < 0.5
 
 

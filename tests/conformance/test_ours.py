@@ -43,7 +43,7 @@ POLICIES: dict[str, Policy] = {
 
 def test_all_of_ours_are_here():
     assert {s.port for s in STRATEGIES} == {
-        "forecaster", "procurer", "pricer", "builder", "financier", "regulator",
+        "forecaster", "procurer", "pricer", "builder", "adopter", "financier", "regulator",
     }  # fmt: skip
     assert len(STRATEGIES) >= 12
     rules = {m for _, m in inspect.getmembers(policies, inspect.isclass) if hasattr(m, "counts")}
