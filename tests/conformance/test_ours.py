@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from offtake.agents import clouds, governments, investors, labs
-from offtake.model import policies
-from offtake.model.clauses import FirstRefusal, RevenueShare, SupplyExclusivity
+from offtake.model import clauses, dealing, policies
+from offtake.model.clauses import RevenueShare
+from offtake.model.dealing import DistributionExclusivity, FirstRefusal, SupplyExclusivity
 from offtake.model.policies import ExportControl, Permitting, Policy, Signal
+from offtake.model.standing import Clause
 from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
 
 STRATEGIES: list[Any] = [
@@ -22,6 +24,9 @@ STRATEGIES: list[Any] = [
 CLAUSES: dict[str, Callable] = {
     "revenue share": partial(RevenueShare, share=0.1),
     "exclusivity": lambda lab, cloud: SupplyExclusivity(lab=lab, holder=cloud, until=4.0),
+    "channel": lambda lab, cloud: DistributionExclusivity(
+        lab=lab, holder=cloud, reach=0.8, until=4.0
+    ),
     "first refusal": lambda lab, cloud: FirstRefusal(
         lab=lab, holder=cloud, since=0.0, until=4.0, window_days=30
     ),
@@ -46,6 +51,13 @@ def test_all_of_ours_are_here():
         "forecaster", "procurer", "pricer", "builder", "adopter", "financier", "regulator",
     }  # fmt: skip
     assert len(STRATEGIES) >= 12
+    kinds = {
+        member
+        for module in (clauses, dealing)
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Clause) and member is not Clause
+    }
+    assert {type(kind(lab="Lab A", cloud="Cloud Q")) for kind in CLAUSES.values()} == kinds
     rules = {m for _, m in inspect.getmembers(policies, inspect.isclass) if hasattr(m, "counts")}
     assert {type(p) for p in POLICIES.values()} == rules - {Policy}
 
