@@ -14,6 +14,7 @@ from offtake.model.dealing import DistributionExclusivity, FirstRefusal, SupplyE
 from offtake.model.policies import ExportControl, Permitting, Policy, Signal
 from offtake.model.standing import Clause
 from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
+from offtake.testing.strategies import PORTS
 
 STRATEGIES: list[Any] = [
     kind()
@@ -47,9 +48,7 @@ POLICIES: dict[str, Policy] = {
 
 
 def test_all_of_ours_are_here():
-    assert {s.port for s in STRATEGIES} == {
-        "forecaster", "procurer", "pricer", "builder", "adopter", "financier", "regulator",
-    }  # fmt: skip
+    assert {s.port for s in STRATEGIES} == set(PORTS)
     assert len(STRATEGIES) >= 12
     kinds = {
         member
