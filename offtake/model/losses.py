@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.exclusivity import damages_usd
 from offtake.model.negotiation import Request, Round, Table, uses
 from offtake.model.pairs import exposures, may_deal, switching_costs
 from offtake.model.porting import ported, porting_usd_per_hour
@@ -96,8 +97,9 @@ def losses(
     how soon. The optimum may use these quotes or those of the month. What policies have stopped
     before is not undone.
 
-    *Clause.* Every pair that could deal at all may deal: exclusivities and whoever stays out of
-    a tender because of a first refusal are lifted.
+    *Clause.* Every pair that could deal at all may deal: exclusivities, their damages, and whoever stays
+    out of a tender because of a first refusal are lifted. What promises on later purchases are worth
+    to a pair is no surplus of this month's lots.
 
     *Information.* Pairs are open that the cloud's own floor, believing in scarcity, closes; and what
     deals miss at the truth beyond what they miss at the values both sides believe in.
@@ -115,15 +117,16 @@ def losses(
         columns = _matched(table, truth)
         worth = _worth(market, requests, ask, columns, table.cloud, switching)
         own = _worth(market, requests, ask, table.columns, table.cloud, switching)
-        known = table.allowed & (own.best > 0)
-        paid = np.minimum(table.value - table.cost + worth.best - own.best, worth.best)
+        damages = _damages(market, table)  # money that changes hands: no loss, but a bar
+        known = table.allowed & (own.best > damages)
+        paid = np.minimum(table.value + damages - table.cost + worth.best - own.best, worth.best)
         achieved, affordable = _achieved(table, deals, paid), _affordable(table, paid)
         steps = [
             achieved,
             min(achieved + (max(deals.optimum - deals.surplus, 0.0) if deals else 0.0), affordable),
             affordable,
             worth.optimum(wanted, known),
-            worth.optimum(wanted, table.allowed),
+            worth.optimum(wanted, table.allowed & (np.maximum(worth.best, own.best) > damages)),
             worth.optimum(wanted, open_[:, table.cloud]),
         ]
     steps.append(_best_of(market, requests, ask, free, switching, open_))
@@ -172,6 +175,12 @@ def _seeing_all(market: "Market", *, lifted: bool) -> "Market":
         other.books = copy.copy(market.books)
         other.books.policies = set()
     return other
+
+
+def _damages(market: "Market", table: Table) -> np.ndarray:
+    """Return by lot and column what breaking exclusivities costs the lab, USD per H100e-hour."""
+    pools = [column.pool_index for column in table.columns]
+    return np.stack([damages_usd(market, r.lot.purpose)[r.lab, pools] for r in table.requests])
 
 
 def _matched(table: Table, quotes: Sequence[tuple[int, Quote]]) -> Sequence[Column]:

@@ -44,6 +44,14 @@ def small_scenario(number: int, months: int = MONTHS) -> Scenario:
             "classes": {"own": {"nre_usd": 1e8, "porting_usd_per_h100e": 100.0, "ported": 0.5}},
             "labs": {name: _lab(draw, need_mw) for name in labs},
             "clouds": {name: _cloud(draw) for name in clouds},
+            "landlords": {
+                "Landlord": {
+                    "cash_usd": 1e9,
+                    "region": "north",
+                    "available_mw": 0.0,
+                    "rent_usd_per_kw_month": 100.0,
+                }
+            },
             "investors": {"Fund": {"cash_usd": 10e9, "joins_rounds": True}},
             "lenders": {"Lender": {"cash_usd": 20e9}},
             "governments": {"State": {"cash_usd": 0.0}},
@@ -54,6 +62,7 @@ def small_scenario(number: int, months: int = MONTHS) -> Scenario:
                     "first_refusal_from": START,
                     "first_refusal_until": _day(9),
                     "revenue_share": 0.05,
+                    "waivable": True,
                 }
             },
             "sites": {
@@ -134,6 +143,7 @@ def _sites(draw: np.random.Generator, cloud: str, stands_mw: float) -> dict[str,
             "construction_months": float(draw.integers(1, 6)),
             "grid_months": float(draw.integers(1, 6)),
         },
+        "let": {**place, "capacity_mw": 50.0, "stage": "leased", "landlord": "Landlord"},
         "letter": {**place, "capacity_mw": 80.0, "stage": "loi"},
     }
 

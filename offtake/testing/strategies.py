@@ -6,13 +6,16 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from offtake.model.contracts import Stage
 from offtake.model.market import Market
 from offtake.model.proposals import (
     Adopt,
+    Cancel,
     Column,
     Enact,
     Forecast,
@@ -25,19 +28,22 @@ from offtake.model.proposals import (
     Tender,
 )
 from offtake.model.seeing import AHEAD
+from offtake.model.view import CloudView
 from offtake.testing.markets import outcome, small_scenario
 from offtake.testing.trials import Check, Trial, common_checks, run_all
 
-ROLES = {
-    "forecaster": "labs",
-    "procurer": "labs",
-    "pricer": "clouds",
-    "builder": "clouds",
-    "adopter": "clouds",
-    "financier": "investors",
-    "regulator": "governments",
-}
-"""Table of participants that each port belongs to."""
+PORTS = (
+    "forecaster",
+    "procurer",
+    "pricer",
+    "builder",
+    "adopter",
+    "bidder",
+    "waiver",
+    "financier",
+    "regulator",
+)
+"""Where strategies belong."""
 OTHER_SEED = "1"
 """Hash seed of the other process; this one's is drawn when it starts."""
 OTHER_SEED = "1"
@@ -64,12 +70,11 @@ def check_strategy(strategy: Any, *, markets: int = 2, hash_seeds: bool = True) 
 def strategy_checks(strategy: Any, *, markets: int = 2, hash_seeds: bool = True) -> list[Check]:
     """Return the checks one by one, for `pytest.mark.parametrize("check", ..., ids=str)`."""
     port = getattr(strategy, "port", None)
-    if port not in ROLES:
+    if port not in PORTS:
         return [Check("it has a port", lambda: [_no_port(strategy, port)])]
 
     def enter(market: Market, rule: Any) -> None:
-        for name in getattr(market.setup.scenario, ROLES[port]):
-            market.participants[name].strategies[port] = rule
+        _take_part(market, port, rule)
 
     def validate(question: str, seen: Sequence[Any], answer: Any) -> Iterator[str]:
         return VALID[port](*seen, answer)
@@ -81,9 +86,30 @@ def strategy_checks(strategy: Any, *, markets: int = 2, hash_seeds: bool = True)
     return checks
 
 
+def _take_part(market: Market, port: str, rule: Any) -> None:
+    """Let everybody who has the port decide by the rule."""
+    for participant in market.participants.values():
+        if port in participant.strategies:
+            participant.strategies[port] = rule
+        if port == "bidder" and "builder" in participant.strategies:
+            participant.strategies["builder"] = GiveUpWhatIsLet()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUpWhatIsLet:
+    """Give up every shell that is let, so that others may bid for it."""
+
+    port: ClassVar[str] = "builder"
+
+    def __call__(self, view: CloudView) -> Iterator[Cancel]:
+        """Return the end of leases."""
+        let = (site for site in view.sites if site.landlord and site.stage is Stage.LEASED)
+        return (Cancel(site=site.name, reason="others may have it") for site in let)
+
+
 def _no_port(strategy: Any, port: object) -> str:
     name = type(strategy).__name__
-    return f"{name}.port is {port!r}; write `port: ClassVar[str] = ...`, one of {', '.join(ROLES)}"
+    return f"{name}.port is {port!r}; write `port: ClassVar[str] = ...`, one of {', '.join(PORTS)}"
 
 
 # Another process
@@ -127,8 +153,8 @@ def answer() -> None:
 
 def _outcome(strategy: Any, port: str) -> str:
     given = small_scenario(1)
-    chosen = {name: {port: strategy} for name in getattr(given, ROLES[port])}
-    market = Market(given, rng=1, strategies=chosen)
+    market = Market(given, rng=1)
+    _take_part(market, port, strategy)
     market.run_until(given.months)
     return repr(outcome(market))
 
@@ -208,13 +234,13 @@ def _column(view: Any, ask: Any, column: Column) -> str | None:
 
 def _plans(view: Any, answer: Any) -> Iterator[str]:
     own = {site.name for site in view.sites}
-    leaves = {way_out.contract for way_out in view.ways_out}
+    leaves = {way_out.contract for way_out in view.exits}
     for plan in answer:
         if not isinstance(plan, SitePlan):
             yield f"answers {plan!r}; a builder answers plans for sites"
         elif isinstance(plan, GiveNotice):
             if plan.contract not in leaves:
-                yield f"leaves {plan.contract!r}; only contracts among `view.ways_out` can be left"
+                yield f"leaves {plan.contract!r}; only contracts among `view.exits` can be left"
         elif not isinstance(plan, OpenSite):
             if plan.site not in own:
                 yield f"plans {plan.site!r}, a site of somebody else; plan only those of `view.sites`"
@@ -232,6 +258,18 @@ def _adoptions(view: Any, answer: Any) -> Iterator[str]:
             yield f"answers {adopted!r}; an adopter answers Adopt"
         elif adopted.chip_class not in {choice.chip_class for choice in view.choices}:
             yield f"adopts {adopted.chip_class!r}, which it cannot; use classes of `view.choices`"
+
+
+def _bid(view: Any, slot: Any, answer: Any) -> Iterator[str]:
+    if answer is not None and not (_finite(answer) and answer >= 0):
+        yield f"bids {answer!r}; a rent of at least 0 USD per kW-month, or None"
+
+
+def _waiver(view: Any, answer: Any) -> Iterator[str]:
+    if answer is None:
+        return
+    if not isinstance(answer, tuple) or len(answer) != len(view.instead) or not _finite(*answer):
+        yield f"answers {answer!r}; finite USD for each of `view.instead`, in a tuple, or None"
 
 
 def _fund(view: Any, answer: Any) -> Iterator[str]:
@@ -259,6 +297,8 @@ VALID: dict[str, Callable[..., Iterator[str]]] = {
     "pricer": _quote,
     "builder": _plans,
     "adopter": _adoptions,
+    "bidder": _bid,
+    "waiver": _waiver,
     "financier": _fund,
     "regulator": _changes,
 }

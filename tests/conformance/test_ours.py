@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from offtake.agents import clouds, governments, investors, labs
-from offtake.model import policies
+from offtake.model import clauses, dealing, policies
 from offtake.model.clauses import RevenueShare
-from offtake.model.dealing import FirstRefusal, SupplyExclusivity
+from offtake.model.dealing import DistributionExclusivity, FirstRefusal, SupplyExclusivity
 from offtake.model.policies import ExportControl, Permitting, Policy, Signal
+from offtake.model.standing import Clause
 from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
+from offtake.testing.strategies import PORTS
 
 STRATEGIES: list[Any] = [
     kind()
@@ -23,6 +25,9 @@ STRATEGIES: list[Any] = [
 CLAUSES: dict[str, Callable] = {
     "revenue share": partial(RevenueShare, share=0.1),
     "exclusivity": lambda lab, cloud: SupplyExclusivity(lab=lab, holder=cloud, until=4.0),
+    "channel": lambda lab, cloud: DistributionExclusivity(
+        lab=lab, holder=cloud, reach=0.8, until=4.0
+    ),
     "first refusal": lambda lab, cloud: FirstRefusal(
         lab=lab, holder=cloud, since=0.0, until=4.0, window_days=30
     ),
@@ -43,10 +48,15 @@ POLICIES: dict[str, Policy] = {
 
 
 def test_all_of_ours_are_here():
-    assert {s.port for s in STRATEGIES} == {
-        "forecaster", "procurer", "pricer", "builder", "adopter", "financier", "regulator",
-    }  # fmt: skip
+    assert {s.port for s in STRATEGIES} == set(PORTS)
     assert len(STRATEGIES) >= 12
+    kinds = {
+        member
+        for module in (clauses, dealing)
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Clause) and member is not Clause
+    }
+    assert {type(kind(lab="Lab A", cloud="Cloud Q")) for kind in CLAUSES.values()} == kinds
     rules = {m for _, m in inspect.getmembers(policies, inspect.isclass) if hasattr(m, "counts")}
     assert {type(p) for p in POLICIES.values()} == rules - {Policy}
 

@@ -161,7 +161,7 @@ def test_every_participant_has_a_row_every_month():
     market = Market(DUOPOLY, rng=1)
     market.run_until(5)
     table = market.frames()["trajectories"]
-    many = {"lab": 2, "cloud": 2, "class": 1, "cause": 4}
+    many = {"lab": 2, "cloud": 2, "region": 1, "class": 1, "cause": 4}
     for item in TABLE:
         rows = table.filter(table["observable"] == item.name)
         assert len(rows) == 5 * math.prod(many[name] for name in item.index)

@@ -18,6 +18,7 @@ from offtake.experiments.run import run
 from offtake.model import bargaining, plugins, private_information, sealed_bids, tactics, traces
 from offtake.model.bargaining import Match, Outcome, bounds
 from offtake.model.chance import stream
+from offtake.model.events import Signed
 from offtake.model.market import Market
 from offtake.model.protocols import BARGAINERS, bargainer, known_bargainers
 from offtake.model.reading import load_scenario
@@ -61,7 +62,9 @@ def test_a_protocol_of_another_package_is_named_and_set_in_a_scenario():
     market = Market(scenario, rng=1)
     assert market.bargainer == AtTheFloor(above=0.05)
     market.run_until(6)
-    new = [c for c in market.books.contracts.facts if c.limits is not None and not c.affiliate]
+    signed = [e for _, e in market.books.journal if isinstance(e, Signed)]
+    bargained = [e.contract for e in signed if not e.cause.endswith("matched")]
+    new = [c for c in bargained if c.limits is not None and not c.affiliate]
     assert new
     for c in new:
         assert c.limits is not None
