@@ -319,7 +319,7 @@ class RealOptions:
         """Return the month's plans for sites."""
         free = uncommitted(view)
         ahead_of = float(view.own_free_h100e[0])
-        for site in sorted(view.sites, key=lambda s: (-s.stage, s.promised, s.name)):
+        for site in sorted(view.sites, key=lambda s: (-s.stage, s.promised, s.known_as)):
             cost = view.costs[site.name]
             sold = 1.0
             if site.name in free:
@@ -555,7 +555,7 @@ def uncommitted(view: CloudView) -> frozenset[str]:
     """Return the sites that no contract needs: commitments fall on the most advanced first."""
     spare = view.free_kw.copy()
     free = set()
-    for site in sorted(view.sites, key=lambda s: (s.stage, -s.promised, s.name)):
+    for site in sorted(view.sites, key=lambda s: (s.stage, -s.promised, s.known_as)):
         cost = view.costs[site.name]
         row = spare[view.pools.index(cost.pool_index), cost.ahead :]
         if site.stage is Stage.LOI:
@@ -574,7 +574,7 @@ class FinishWhatIsSigned(RealOptions):
 
     def __call__(self, view: CloudView) -> Iterator[SitePlan]:
         """Return plans that bring every site to its end."""
-        for site in sorted(view.sites, key=lambda s: s.name):
+        for site in sorted(view.sites, key=lambda s: s.known_as):
             if site.stage is Stage.LOI:
                 yield TurnToLease(site=site.name)
             elif site.stage is Stage.LEASED:

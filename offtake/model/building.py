@@ -93,7 +93,7 @@ def _buy_shell(market: "Market", site: Site, cause: str) -> bool:
 
 def _clocks(market: "Market", site: Site) -> tuple[float, float]:
     """Draw how long construction and grid connection take from now, months."""
-    setup, name = market.setup, site.drawn_as or site.name
+    setup, name = market.setup, site.known_as
     region = setup.scenario.regions[site.pool.region]
     head = setup.scenario.building.head_start
     construction_mean = region.construction_mean_months * head

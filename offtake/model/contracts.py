@@ -151,6 +151,11 @@ class Site:
     energised_at: float = float("inf")
     first_promise: float = float("inf")
 
+    @property
+    def known_as(self) -> str:
+        """Name that does not change when its cloud, or the one that opened it, is called otherwise."""
+        return self.drawn_as or self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:

@@ -38,7 +38,7 @@ def part_off(market: "Market", site: Site, capacity_kw: int, cause: str) -> Site
     whole, parts = site.name.partition(PART)[0], 2
     while (name := f"{whole}{PART}{parts}") in market.books.sites:
         parts += 1
-    drawn_as = f"{(site.drawn_as or site.name).partition(PART)[0]}{PART}{parts}"
+    drawn_as = f"{site.known_as.partition(PART)[0]}{PART}{parts}"
     market.apply(
         Parted(site=site.name, part=name, drawn_as=drawn_as, capacity_kw=capacity_kw, cause=cause)
     )

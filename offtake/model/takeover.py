@@ -69,7 +69,7 @@ def _vacant(market: "Market", before: set[str]) -> list[Site]:
         if left.stage in BEGUN or (left.stage is Stage.LEASED and name not in before)
     ]
     let = [site for site in vacant if site.landlord is not None]
-    rank = {s.name: order(seed, "slot", s.drawn_as or s.name, market.month) for s in let}
+    rank = {s.name: order(seed, "slot", s.known_as, market.month) for s in let}
     return sorted(let, key=lambda s: (-s.capacity_kw, rank[s.name]))
 
 
@@ -86,10 +86,7 @@ def _auction(
     }
     said = {n: market.participants[n].decide("bidder", views[n], slot) for n, slot in slots.items()}
     setup = market.setup
-    order_of = {
-        n: order(setup.seed, "takeover", setup.drawn_as[n], site.drawn_as or site.name)
-        for n in said
-    }
+    order_of = {n: order(setup.seed, "takeover", setup.drawn_as[n], site.known_as) for n in said}
     bids = {n: bid for n in sorted(said, key=order_of.__getitem__) if (bid := said[n]) is not None}
     found = second_price(bids, reserve)
     if found is not None:
