@@ -8,6 +8,7 @@ that into a first price of the same worth where contracts follow an index or an 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -136,6 +137,16 @@ class Promises:
         """What both gain; minus infinity off the menu."""
         return np.where(self.open, self.lab + self.holder, -np.inf)
 
+    def gains(self, cost: np.ndarray, at: Any) -> np.ndarray:
+        """Return what both gain by each promise with packages of some cost, which it pays for at most.
+
+        Prices are not negative, so what a promise is worth to the holder beyond the cost could not be
+        divided. `at` says where the packages stand among lots, clouds and terms.
+        """
+        kept = self.holder[at] <= cost[..., None]
+        kept[..., 0] = True
+        return np.where(kept, self.joint[at], -np.inf)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -198,8 +209,8 @@ def lay_out(
     capital = np.stack([c.capital for c in columns], axis=1)
     cost = capital + running[None, :, None, None] * use[:, None]
     surplus = np.where(bearable[:, None], take[:, None] - cost, -np.inf)
-    if promises is not None:  # the best promise of each term adds to whatever floor goes with it
-        surplus = surplus + promises.joint.max(axis=3)[:, cloud, :, None]
+    if promises is not None:
+        surplus = surplus + promises.gains(cost, np.s_[:, cloud, :, None]).max(axis=-1)
     flat = surplus.reshape(lots, len(columns), -1)
     package = flat.argmax(axis=2)
     pick = package[:, :, None]
@@ -226,7 +237,7 @@ def _with_promises(rules: Rules, table: Table, promises: Promises) -> Table:
     """Return the table with what the promises of the packages chosen change for both sides."""
     lots = np.arange(len(table.requests))[:, None]
     at = (lots, table.cloud[None, :], table.package // len(rules.floors))
-    promise = promises.joint[at].argmax(axis=2)
+    promise = promises.gains(table.cost, at).argmax(axis=-1)
     return replace(
         table,
         value=table.value + promises.lab[*at, promise],

@@ -29,6 +29,7 @@ from offtake.model.events import (
     Waived,
 )
 from offtake.model.market import Market
+from offtake.model.negotiation import Promises
 from offtake.model.proposals import Column
 from offtake.model.seeing import cloud_views
 from offtake.model.view import Ask, Favoured
@@ -132,6 +133,7 @@ def test_nobody_signs_around_a_clause_of_any_scope(scenario):
     for contract in books.contracts.facts:
         if contract.ceiling is None:
             continue
+        assert contract.price_usd_per_h100e_hour >= 0
         for clause in in_force(books, contract.signed):
             deal = (contract.buyer, contract.seller, contract.signed)
             if isinstance(clause, SupplyExclusivity) and clause.covers(
@@ -201,3 +203,16 @@ def test_accelerating_and_repricing_create_no_money(scenario):
         isinstance(c, SupplyExclusivity | FirstRefusal) and {c.lab, c.holder} & failed
         for c in books.clauses
     )
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.floats(0, 2), st.floats(0, 2))
+def test_a_promise_is_taken_iff_it_gains_both_and_the_price_can_pay_for_it(lab_gains, own, cost):
+    lab_gain = np.array([0.0, *lab_gains[1:]]).reshape(1, 1, 1, 3)
+    holder = np.array([0.0, own, lab_gains[0]]).reshape(1, 1, 1, 3)
+    menu = Promises(lab=lab_gain, holder=holder, open=np.ones((1, 1, 1, 3), dtype=bool))
+    at = (np.zeros((1, 1), dtype=int),) * 3
+    chosen = int(menu.gains(np.full((1, 1), cost), at).argmax())
+    assert cost - holder.ravel()[chosen] >= 0
+    for other in range(3):
+        if holder.ravel()[other] <= cost:
+            assert menu.joint.ravel()[chosen] >= menu.joint.ravel()[other]
