@@ -41,6 +41,11 @@ def between(low: str, high: str) -> Callable[[Line], str]:
     return lambda line: f"{figure(line[low])} to {figure(line[high])}"
 
 
+def fine(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of shares that lie close to one."""
+    return lambda line: f"{line[key]:.4f}"
+
+
 def effect(key: str) -> Callable[[Line], str]:
     """Return what reads a column that holds an effect with its interval."""
 
@@ -149,9 +154,10 @@ TABLES = (
         measurement="protocol",
         columns={
             "protocol": lambda line: f"`{line['protocol']}`",
-            "median": column("median"),
-            "minimum": column("minimum"),
-            "all surplus": column("all_surplus_over_all_optimum"),
+            "median": fine("median"),
+            "5%": fine("fifth_percentile"),
+            "minimum": fine("minimum"),
+            "all surplus": fine("all_surplus_over_all_optimum"),
             "price": column("price"),
             "effect on price": effect("price_effect"),
             "dependence": column("dependence"),

@@ -35,8 +35,8 @@ PROTOCOLS = {
     "tactics": [],
     "tactics, tit-for-tat": ['lab_tactic="tit-for-tat"'],
     "tactics, resource": ['lab_tactic="resource"', 'cloud_tactic="resource"'],
-    "sealed-bids": [],
-    "sealed-bids, second-price": ['format="second-price"'],
+    "request-for-proposals": [],
+    "request-for-proposals, second-price": ['format="second-price"'],
     "private-information": [],
 }
 """Settings by protocol; what follows a comma is a note."""

@@ -59,8 +59,8 @@ PROTOCOLS: list[tuple[str, dict[str, Any]]] = [
     ("nash-in-nash", {"replacement": True}),
     ("tactics", {"deadline_months": 5.5, "rounds": 10}),
     ("tactics", {"lab_tactic": "resource", "cloud_tactic": "tit-for-tat", "rounds": 10}),
-    ("sealed-bids", {}),
-    ("sealed-bids", {"format": "second-price"}),
+    ("request-for-proposals", {}),
+    ("request-for-proposals", {"format": "second-price"}),
     ("private-information", {}),
 ]
 OLD_H100E_PER_MW = 800.0

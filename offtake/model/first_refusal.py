@@ -129,7 +129,7 @@ def _room_left(market: "Market", column: Column, offered: Contract) -> int:
     if option is not None:
         left = option.room_kw
         if option.landlord is not None:
-            left = min(left, market.books.shells_kw[option.landlord])
+            left = min(left, market.books.shells_left_kw(option.landlord))
         return left
     free = market.books.free_kw()[column.pool_index, int(offered.start) :]
     return int(free.min(initial=np.iinfo(np.int64).max))

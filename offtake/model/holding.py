@@ -47,7 +47,12 @@ def _later(site: Site, months: float) -> Site:
 
 
 def _objection(market: "Market", contract: Contract) -> str:
+    """Return what stands in the way now and did not when the pair was matched."""
     if {contract.buyer, contract.seller} & market.books.failed:
         return "default"
-    clause = market.books.forbids(contract.buyer, contract.seller, market.time)
-    return f"clause:{type(clause).__name__} of {parties(clause)[1]}" if clause is not None else ""
+    deal = (contract.buyer, contract.seller, market.time, contract.purpose, contract.pool.region)
+    unpaid = [c for c in market.books.breakable(*deal) if c.agreement not in contract.breaches]
+    for clause in (market.books.forbids(*deal), *unpaid):
+        if clause is not None:
+            return f"clause:{type(clause).__name__} of {parties(clause)[1]}"
+    return ""

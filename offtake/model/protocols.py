@@ -13,7 +13,7 @@ from offtake.model.nash_in_nash import NashInNash
 from offtake.model.plugins import bargainers_from_elsewhere
 from offtake.model.private_information import PrivateInformation
 from offtake.model.problems import Issue, dotted, meant, quoted_key, shown
-from offtake.model.sealed_bids import SealedBids
+from offtake.model.request_for_proposals import RequestForProposals
 from offtake.model.shapes import Leaf, shape_of
 from offtake.model.tactics import Tactics
 
@@ -23,7 +23,7 @@ BARGAINERS: dict[str, type[Bargainer]] = {
     "rubinstein": Rubinstein,
     "nash-in-nash": NashInNash,
     "tactics": Tactics,
-    "sealed-bids": SealedBids,
+    "request-for-proposals": RequestForProposals,
     "private-information": PrivateInformation,
 }
 """Our protocols by the name that `negotiation.bargainer` gives them."""

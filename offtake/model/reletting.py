@@ -34,7 +34,7 @@ def _free_kw(market: "Market", vacant: Site) -> int:
     """Return what of a vacant site can still be let: an unstarted lease is among the landlord's shells."""
     assert vacant.landlord is not None
     begun = market.books.given_up[vacant.name].stage in BEGUN
-    shells = market.books.shells_kw.get(vacant.landlord, 0)
+    shells = market.books.shells_left_kw(vacant.landlord)
     return vacant.capacity_kw if begun else min(vacant.capacity_kw, shells)
 
 

@@ -330,7 +330,7 @@ def auctions(count: int, form: str, seeds: int) -> tuple[list[float], list[list[
                 f"Cloud {i} {k}": cloud(float(costs[i, k]), serves=(f"Lab {i}",))
                 for i, k in itertools.product(range(TENDERS), range(count))
             },
-            negotiation={"bargainer": "sealed-bids", "protocol": {"format": form}},
+            negotiation={"bargainer": "request-for-proposals", "protocol": {"format": form}},
         )
         signed = prices(after(given, check=False))
         paid += [signed[f"Lab {i}", f"Cloud {i} {costs[i].argmin()}"] for i in range(TENDERS)]
@@ -356,7 +356,9 @@ def test_both_formats_of_a_request_for_proposals_cost_the_lab_the_same(count: in
 
 def test_a_cloud_alone_bids_the_reserve_price() -> None:
     given = scenario(
-        {"Lab": lab(CEILING)}, {"Cloud": cloud(FLOOR)}, negotiation={"bargainer": "sealed-bids"}
+        {"Lab": lab(CEILING)},
+        {"Cloud": cloud(FLOOR)},
+        negotiation={"bargainer": "request-for-proposals"},
     )
     assert prices(after(given))["Lab", "Cloud"] == pytest.approx(CEILING, abs=1e-12)
 

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from offtake.experiments.run import run
-from offtake.model import bargaining, plugins, private_information, sealed_bids, tactics, traces
+from offtake.model import (
+    bargaining,
+    plugins,
+    private_information,
+    request_for_proposals,
+    tactics,
+    traces,
+)
 from offtake.model.bargaining import Match, Outcome, bounds
 from offtake.model.chance import stream
 from offtake.model.events import Signed
@@ -124,7 +131,7 @@ SET: dict[str, list[dict[str, Any]]] = {
         {"rounds": 20, "lab_tactic": "tit-for-tat"},
         {"rounds": 20, "cloud_tactic": "resource", "lab_beyond": 0.3},
     ],
-    "sealed-bids": [{}, {"format": "second-price"}],
+    "request-for-proposals": [{}, {"format": "second-price"}],
     "rubinstein": [{}, {"rounds": 2}],
     "nash-in-nash": [{}, {"replacement": True}],
 }
@@ -221,7 +228,7 @@ def test_what_is_not_watched_is_not_written_down(name: str, monkeypatch: pytest.
 
         return call
 
-    for module in (bargaining, private_information, sealed_bids, tactics):
+    for module in (bargaining, private_information, request_for_proposals, tactics):
         monkeypatch.setattr(module, "Offer", counted("offer", bargaining.Offer))
     monkeypatch.setattr(traces.Traces, "note", counted("note", traces.Traces.note))
     scenario = load_scenario(DUOPOLY, overrides=[f'negotiation.bargainer="{name}"'])

@@ -9,7 +9,7 @@ from offtake.model.bargaining import Match, Offer, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedBids:
+class RequestForProposals:
     """A reverse auction: the cloud with the best bid gets the lot at what its bid says.
 
     First price: in the symmetric equilibrium for costs uniform up to the lab's reserve price, a cloud
