@@ -10,6 +10,7 @@ import pytest
 import vl_convert
 
 from offtake.experiments import charts, look, page
+from offtake.experiments.charts import drawing, measures, ranges
 
 MARKS = [(date(2025, 3, 10), "Five-year contract signed"), (date(2099, 1, 1), "Beyond the horizon")]
 CLOUDS = [f"Cloud {letter}" for letter in "ABCDEFGHIJ"]
@@ -40,7 +41,7 @@ def _month_rows(seed: int, month: int, months: int) -> list[tuple[str, str, str,
     rows = [("share_compute", c, "", s, "share") for c, s in zip(CLOUDS, shares, strict=True)]
     rows += [("dependence", LAB, c, s, "share") for c, s in zip(CLOUDS, shares, strict=True)]
     rows += [("energised_mw", c, "", 9_000 * s, "mw") for c, s in zip(CLOUDS, shares, strict=True)]
-    rows += [(kind, c, "", 100.0, "mw") for kind in charts.STRANDED for c in CLOUDS]
+    rows += [(kind, c, "", 100.0, "mw") for kind in measures.STRANDED for c in CLOUDS]
     rows += [
         ("price_contract", "", "", price, "usd_per_h100e_hour"),
         ("price_spot", "", "", 0.9 * price, "usd_per_h100e_hour"),
@@ -68,7 +69,7 @@ def panels(chart: alt.VConcatChart) -> list[list[dict[str, object]]]:
 
 def test_bands_of_runs_are_nested_around_the_median(runs):
     prices = runs.filter(pl.col("observable") == "price_contract")
-    columns = charts.spread(prices.select("date", "value")).select(*charts.QUANTILES)
+    columns = charts.spread(prices.select("date", "value")).select(*ranges.QUANTILES)
     assert all(list(row) == sorted(row) for row in columns.rows())
 
 
@@ -125,9 +126,9 @@ def test_the_seventh_name_is_grey():
 
 
 def test_labels_move_apart_and_stay_on_the_chart():
-    assert charts._apart([50.0, 50.0], 10, 0, 100) == [45.0, 55.0]
-    assert charts._apart([98.0, 99.0], 10, 0, 100) == [90.0, 100.0]
-    assert charts._apart([10.0, 90.0], 10, 0, 100) == [10.0, 90.0]
+    assert drawing.apart([50.0, 50.0], 10, 0, 100) == [45.0, 55.0]
+    assert drawing.apart([98.0, 99.0], 10, 0, 100) == [90.0, 100.0]
+    assert drawing.apart([10.0, 90.0], 10, 0, 100) == [10.0, 90.0]
 
 
 def test_marks_are_numbered_and_listed_within_the_horizon(runs):
@@ -147,7 +148,7 @@ def test_twenty_runs_are_drawn_with_bands_over_single_runs(runs):
     chart = charts.fan(runs, "price_spot")
     assert sum("high" in rows[0] for rows in datasets(chart)) == 2
     singles = next(rows for rows in datasets(chart) if "seed" in rows[0])
-    assert len({row["seed"] for row in singles}) == charts.SINGLE_RUNS_SHOWN
+    assert len({row["seed"] for row in singles}) == ranges.SINGLE_RUNS_SHOWN
 
 
 def test_concentration_is_drawn_on_ten_thousand_points_with_its_guides(runs):
@@ -186,9 +187,9 @@ def test_an_unknown_lab_is_refused_with_the_names_there_are(runs):
 
 
 def test_years_are_ticks_and_short_horizons_show_months():
-    years = charts._ticks((date(2025, 1, 1), date(2030, 12, 1)), 200)
+    years = drawing.time_ticks((date(2025, 1, 1), date(2030, 12, 1)), 200)
     assert [text for _, text in years] == ["2025", "2026", "2027", "2028", "2029", "2030"]
-    months = charts._ticks((date(2025, 11, 1), date(2026, 2, 1)), 300)
+    months = drawing.time_ticks((date(2025, 11, 1), date(2026, 2, 1)), 300)
     assert [text for _, text in months] == ["Nov 2025", "Dec 2025", "Jan 2026", "Feb 2026"]
 
 

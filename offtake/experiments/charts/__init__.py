@@ -1,0 +1,13 @@
+"""Pictures of runs: who delivers compute, on whom a lab depends, at what price, and why.
+
+Every function takes tables of a result and returns an Altair chart that carries its own text
+alternative; `save` writes it as PNG, SVG and a page that needs no network.
+"""
+
+from offtake.experiments.charts.fans import dependence, fan
+from offtake.experiments.charts.overview import overview
+from offtake.experiments.charts.ranges import company_tones, spread
+from offtake.experiments.charts.shares import market_shares
+from offtake.experiments.page import save
+
+__all__ = ["company_tones", "dependence", "fan", "market_shares", "overview", "save", "spread"]
