@@ -24,6 +24,11 @@ PALETTE = (
 )
 QUIET = Tone(fill="#B0B7BF", text="#5F6B7A")  # everybody else
 MARKET = Tone(fill="#4B6A88", text="#34506B")  # prices and indices, which belong to no company
+STAGES = (  # of capacity, from what stands to what is only reserved: one hue, lighter and lighter
+    MARKET,
+    Tone(fill="#8DA9C4", text="#34506B"),
+    Tone(fill="#CBD8E4", text="#5F6B7A"),
+)
 MOST_NAMED = len(PALETTE)
 
 PAPER = "#FFFFFF"

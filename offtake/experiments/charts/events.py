@@ -11,12 +11,14 @@ import altair as alt
 from offtake.experiments import look
 from offtake.experiments.charts.drawing import AXIS_PX, apart, frame_of, place_of
 from offtake.experiments.charts.ranges import Months
-from offtake.experiments.charts.words import month_text, wrapped
+from offtake.experiments.charts.words import EN_DASH, month_text, wrapped
 
 type Marks = Sequence[tuple[date, str]]
 MOST_EVENTS_IN_A_COLUMN = 3
 BADGE_PX = 15
 LEADER_PX = 9
+WIDE_PX = 500
+"""Width from which numbers of crowded events fan out above the plot."""
 DASHED = {"strokeDash": [3, 3], "strokeWidth": 0.8, "opacity": 0.6}
 
 
@@ -47,9 +49,56 @@ def events_within(marks: Marks, months: Months) -> list[Event]:
 def event_rules(
     events: list[Event], size: tuple[int, int], *, numbered: bool = True
 ) -> list[alt.Chart]:
-    """Draw a dashed rule for each dated event, and its number in a row above the plot."""
+    """Draw a dashed rule for each dated event, and its number in a row above the plot.
+
+    In a narrow panel, events that crowd share a grey strip under the first and last of their numbers.
+    """
     if not events:
         return []
+    if size[0] >= WIDE_PX:
+        return _rules(events, size, numbered=numbered)
+    groups = _crowds(events, size[0])
+    alone = [event for group in groups if len(group) == 1 for event in group]
+    crowds = [group for group in groups if len(group) > 1]
+    strips = [layer for group in crowds for layer in _strip(group, size, numbered=numbered)]
+    return [*strips, *(_rules(alone, size, numbered=numbered) if alone else [])]
+
+
+def _crowds(events: list[Event], width: int) -> list[list[Event]]:
+    """Return the events in groups whose numbers would overlap."""
+    groups: list[list[Event]] = []
+    for event in events:
+        if groups and (event.at - groups[-1][-1].at) * width < BADGE_PX:
+            groups[-1].append(event)
+        else:
+            groups.append([event])
+    return groups
+
+
+def _strip(group: list[Event], size: tuple[int, int], *, numbered: bool) -> list[alt.Chart]:
+    """Draw a grey strip from the first event of a group to the last."""
+    first, last = group[0], group[-1]
+    row = {
+        "at": first.at,
+        "to": max(last.at, first.at + 2 / size[0]),
+        "middle": (first.at + last.at) / 2,
+        "text": f"{first.number}{EN_DASH}{last.number}",
+        "event": "; ".join(f"{event.number} {event.text}" for event in group),
+    }
+    data = alt.Chart(frame_of([row]))
+    strip = data.mark_rect(color=look.INK, opacity=0.12, aria=False).encode(
+        x=alt.X("at:Q"), x2="to", y=alt.value(0), y2=alt.value(size[1]), tooltip="event:N"
+    )
+    if not numbered:
+        return [strip]
+    style: dict[str, Any] = {"fontSize": 10, "fontWeight": "bold", "color": look.INK}
+    label = data.mark_text(baseline="bottom", **style).encode(
+        x=alt.X("middle:Q"), y=alt.value(-3), text="text:N"
+    )
+    return [strip, label]
+
+
+def _rules(events: list[Event], size: tuple[int, int], *, numbered: bool) -> list[alt.Chart]:
     width, height = size
     gap = min(BADGE_PX, width / len(events))
     places = apart([event.at * width for event in events], gap, -BADGE_PX / 2, width)

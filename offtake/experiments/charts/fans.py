@@ -19,7 +19,7 @@ from offtake.experiments.charts.drawing import (
 from offtake.experiments.charts.events import Event, Marks, event_rules, events_within
 from offtake.experiments.charts.measures import percent
 from offtake.experiments.charts.ranges import Fan, fans_of, rows_of
-from offtake.experiments.charts.sheets import part_title, sheet_of
+from offtake.experiments.charts.sheets import about, part_title, sheet_of
 from offtake.experiments.charts.words import (
     MOST_IN_WORDS,
     fan_words,
@@ -49,10 +49,9 @@ def dependence(
     fans = fans_of(trajectories, *share_of(lab), tones=tones)
     return sheet_of(
         [suppliers_part(fans, marks, trajectories, lab)],
-        fans=fans,
+        about=about(trajectories),
         marks=marks,
         title=title or _dependence_title(lab, fans),
-        scenario=trajectories["scenario"][0],
         words=[f"Dependence of {lab}: {fans_words(fans)}"],
     )
 
@@ -72,10 +71,9 @@ def fan(
     heading = fans[0].measure.heading + of_whom
     return sheet_of(
         [fans_part(fans, marks, heading)],
-        fans=fans,
+        about=about(trajectories),
         marks=marks,
         title=title or _fan_title(heading, fans),
-        scenario=trajectories["scenario"][0],
         words=[fans_words(fans) if fans[0].name == heading else f"{heading}: {fans_words(fans)}"],
     )
 
@@ -240,7 +238,7 @@ def _end_labels(one: Fan, size: tuple[int, int], top: float) -> list[alt.Chart]:
     place = height * (1 - last["median"] / top)
     value = one.measure.write(last["median"])
     bold = {"fontWeight": "bold"}
-    if not one.has_bands:
+    if not one.has_bands or not range_text(one):
         return [word(value, width + 5, place, one.tone.text, **bold)]
     upper = min(place, height - RANGE_GAP_PX)
     small = {"fontSize": 10}

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-MW_TO_GW = 1e-3
 GUIDELINE_HHI = (1_000.0, 1_800.0)  # US Merger Guidelines of 2023: moderately, highly concentrated
 HHI_OF_MONOPOLY = 10_000.0
 
@@ -33,16 +32,20 @@ def percent(value: float) -> str:
     return f"{value:.0%}" if value >= 0.01 or value == 0 else "<1%"
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def _whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
 def _tenths(value: float) -> str:
     return f"{value:,.1f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _whole_dollars(value: float) -> str:
+    return f"-${-value:.3g}" if value < 0 else f"${value:,.0f}" if value >= 100 else f"${value:.3g}"
 
 
 def _dollars(value: float) -> str:
@@ -62,31 +65,66 @@ def _stranded(heading: str) -> Measure:
     return Measure(heading=heading, unit="MW", write=_whole, ticks=",.0f", suffix=" MW")
 
 
-MEASURES = {
-    "share_compute": _share("Delivered compute", "share of all delivered compute (H100e)"),
-    "share_contracted": _share("Contracted compute", "share of all contracted compute (H100e)"),
-    "share_labs": _share("Compute in use", "share of all delivered compute (H100e)"),
-    "dependence": _share("Dependence", "share of the lab's delivered compute (H100e)"),
-    "price_contract": _price("Contract price"),
-    "price_spot": _price("Spot price"),
-    "hhi_compute": Measure(
-        heading="Concentration (HHI)",
+def _gigawatts(heading: str) -> Measure:
+    return Measure(
+        heading=heading,
+        unit="GW of IT load",
+        write=_tenths,
+        ticks=",.3~f",
+        factor=1e-3,
+        suffix=" GW",
+    )
+
+
+def _compute(heading: str) -> Measure:
+    unit = "million H100-equivalents"
+    return Measure(
+        heading=heading, unit=unit, write=_short, ticks=",.3~f", factor=1e-6, suffix=" m"
+    )
+
+
+def _billions(heading: str, unit: str = "USD bn") -> Measure:
+    return Measure(
+        heading=heading, unit=unit, write=_whole_dollars, ticks="$,.3~f", factor=1e-9, suffix=" bn"
+    )
+
+
+def _concentration(heading: str) -> Measure:
+    return Measure(
+        heading=heading,
         unit="0 to 10,000; dotted: 1,000 and 1,800",
         write=_whole,
         ticks=",.0f",
         guides=GUIDELINE_HHI,
-    ),
-    "energised_mw": Measure(
-        heading="Energised capacity",
-        unit="GW",
-        write=_tenths,
-        ticks=",.3~f",
-        factor=MW_TO_GW,
-        suffix=" GW",
+    )
+
+
+MEASURES = {
+    "share_compute": _share("Delivered compute", "share of all delivered compute (H100e)"),
+    "share_contracted": _share("Contracted compute", "share of all contracted compute (H100e)"),
+    "share_labs": _share("Revenue of labs", "share of the revenue of all labs"),
+    "dependence": _share("Dependence", "share of the lab's delivered compute (H100e)"),
+    "price_contract": _price("Contract price"),
+    "price_new": _price("Newly signed contracts"),
+    "price_spot": _price("Spot price"),
+    "owning_cost": _price("Cost of owning"),
+    "price_vintage": _price("Contract price by generation"),
+    "hhi_compute": _concentration("Concentration (HHI)"),
+    "hhi_capacity": _concentration("Energised capacity (HHI)"),
+    "hhi_labs": _concentration("Revenue of labs (HHI)"),
+    "energised_mw": _gigawatts("Energised capacity"),
+    "pipeline_mw": _gigawatts("Leased, building or waiting for chips"),
+    "loi_mw": _gigawatts("Letters of intent"),
+    "need_h100e": _compute("Need"),
+    "delivered_h100e": _compute("Delivered"),
+    "cash_usd": _billions("Cash"),
+    "run_rate_usd": _billions("Revenue", "USD bn a year"),
+    "runway_months": Measure(
+        heading="Runway", unit="months; 120 stands for no end in sight", write=_whole, ticks=",.0f"
     ),
     "stranded_idle_mw": _stranded("Idle: energised, uncommitted"),
     "stranded_dark_mw": _stranded("Dark: paid for, unused"),
-    "stranded_orphan_mw": _stranded("Orphan: without chips or tenant"),
+    "stranded_orphan_mw": _stranded("Orphan: with power, without chips"),
 }
 STRANDED = ("stranded_idle_mw", "stranded_dark_mw", "stranded_orphan_mw")
 
@@ -97,7 +135,7 @@ def measure_of(rows: pl.DataFrame) -> Measure:
     if observable not in MEASURES:
         heading = observable.replace("_", " ").capitalize()
         unit = rows["unit"][0].replace("_", " ")
-        return Measure(heading=heading, unit=unit, write=_plain, ticks=",.3~f")
+        return Measure(heading=heading, unit=unit, write=_short, ticks=",.3~f")
     known = MEASURES[observable]
-    is_sum_of_squares = observable == "hhi_compute" and max(rows["value"].to_list()) <= 1.0
+    is_sum_of_squares = observable.startswith("hhi_") and max(rows["value"].to_list()) <= 1.0
     return replace(known, factor=HHI_OF_MONOPOLY) if is_sum_of_squares else known

@@ -15,7 +15,7 @@ from offtake.experiments.charts.fans import (
 from offtake.experiments.charts.measures import STRANDED
 from offtake.experiments.charts.ranges import coloured, fans_of, total_fan
 from offtake.experiments.charts.shares import stack_of, stack_part, stack_title, stack_words
-from offtake.experiments.charts.sheets import sheet_of
+from offtake.experiments.charts.sheets import about, sheet_of
 from offtake.experiments.charts.words import fans_words
 from offtake.experiments.look import Tone
 
@@ -48,10 +48,9 @@ def overview(
         parts.append(fans_part(stranded, marks, "Stranded capacity of all clouds"))
     return sheet_of(
         parts,
-        fans=shares,
+        about=about(trajectories),
         marks=marks,
         title=title or stack_title(stack),
-        scenario=trajectories["scenario"][0],
         words=[
             stack_words(stack, shares),
             suppliers_words(shares, lab),

@@ -57,11 +57,20 @@ def spread(values: pl.DataFrame) -> pl.DataFrame:
 
 
 def company_tones(
-    trajectories: pl.DataFrame, *, fixed: Mapping[str, Tone] | None = None
+    trajectories: pl.DataFrame,
+    *,
+    lab: str | None = None,
+    fixed: Mapping[str, Tone] | None = None,
 ) -> dict[str, Tone]:
-    """Colour the clouds that matter most over the whole time, by their size in the first month."""
+    """Colour the clouds that matter most over the whole time, by their size in the first month.
+
+    With `lab`, a cloud matters as much as the larger of its share of the market and of that lab.
+    """
     means = mean_paths(parts_by(rows_of(trajectories, "share_compute"), "name"))
     first = {name: means[name][0] for name in means}
+    if lab is not None:
+        supplied = mean_paths(parts_by(rows_of(trajectories, "dependence", lab), "other"))
+        means = {n: max(means[n], supplied.get(n, [0.0]), key=math.fsum) for n in means}
     named = sorted(largest(means), key=lambda name: (-first[name], name))
     return look.colours(named, fixed=fixed)
 
@@ -123,9 +132,20 @@ def fans_of(
     shown = largest(means) or list(groups)[:1]
     if measure.is_share:
         shown = [who for who in shown if max(means[who]) >= LEAST_SHARE] or shown[:1]
-    colours = look.colours(shown, fixed=coloured(trajectories, tones))
+    colours = _colours(shown, trajectories, tones)
     horizon = horizon_of(trajectories)
     return [fan_of(who, groups[who], colours[who], measure, horizon) for who in shown]
+
+
+def _colours(
+    names: list[str], trajectories: pl.DataFrame, tones: Mapping[str, Tone] | None
+) -> dict[str, Tone]:
+    """Return the tones of clouds, grey for smaller ones; who is no cloud takes no cloud's colour."""
+    known = coloured(trajectories, tones)
+    if not known:
+        return look.colours(names)
+    clouds = trajectories.filter(observable="share_compute")["name"].unique().to_list()
+    return {n: known.get(n, look.QUIET if n in clouds else look.MARKET) for n in names}
 
 
 def horizon_of(trajectories: pl.DataFrame) -> Months:
@@ -143,6 +163,11 @@ def total_fan(trajectories: pl.DataFrame, observable: str) -> Fan:
     measure = measure_of(rows)
     rows = summed.with_columns(value=pl.Series(totals, dtype=pl.Float64))
     return fan_of(measure.heading, rows, look.MARKET, measure, horizon_of(trajectories))
+
+
+def path_of(one: Fan) -> tuple[list[date], list[float]]:
+    """Return the months of a fan and the means over its runs."""
+    return one.spread["date"].to_list(), one.spread["mean"].to_list()
 
 
 def fan_of(name: str, rows: pl.DataFrame, tone: Tone, measure: Measure, months: Months) -> Fan:

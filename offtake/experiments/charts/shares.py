@@ -2,53 +2,26 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 
 import altair as alt
 import polars as pl
 
 from offtake.experiments import look
-from offtake.experiments.charts.drawing import (
-    AXIS_PX,
-    LABEL_GAP_PX,
-    apart,
-    frame_of,
-    leader,
-    place_of,
-    time_axis,
-    value_axis,
-    word,
-)
-from offtake.experiments.charts.events import Event, Marks, event_rules, events_within
+from offtake.experiments.charts.events import Marks, events_within
 from offtake.experiments.charts.fans import share_of, suppliers_part, suppliers_words
 from offtake.experiments.charts.measures import MEASURES, percent
 from offtake.experiments.charts.ranges import (
     Fan,
-    Months,
     coloured,
     fans_of,
     mean_paths,
     parts_by,
     rows_of,
 )
-from offtake.experiments.charts.sheets import part_title, sheet_of
+from offtake.experiments.charts.sheets import about, part_title, sheet_of
+from offtake.experiments.charts.stacks import Layer, pile, stack_view
 from offtake.experiments.charts.words import month_text, runs_text
 from offtake.experiments.look import Tone
-
-STACK_LABEL_PX = 168
-STACK_HEIGHT_PX = 330
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One cloud's strip in the stack, from the largest at the bottom to the others on top."""
-
-    name: str
-    tone: Tone
-    dates: list[date]
-    means: list[float]
-    lower: list[float]
 
 
 def stack_of(trajectories: pl.DataFrame, tones: Mapping[str, Tone]) -> list[Layer]:
@@ -62,12 +35,7 @@ def stack_of(trajectories: pl.DataFrame, tones: Mapping[str, Tone]) -> list[Laye
     if rest:
         sums = [math.fsum(month) for month in zip(*(means[n] for n in rest), strict=True)]
         piled[rest[0] if len(rest) == 1 else f"{len(rest)} others"] = (look.QUIET, sums)
-    layers: list[Layer] = []
-    lower = [0.0] * len(dates)
-    for name, (tone, values) in piled.items():
-        layers.append(Layer(name=name, tone=tone, dates=dates, means=values, lower=lower))
-        lower = [low + mean for low, mean in zip(lower, values, strict=True)]
-    return layers
+    return pile(dates, piled)
 
 
 def market_shares(
@@ -87,10 +55,9 @@ def market_shares(
     fans = fans_of(trajectories, *share_of(lab), tones=tones)
     return sheet_of(
         [stack_part(stack, fans, marks), suppliers_part(fans, marks, trajectories, lab)],
-        fans=fans,
+        about=about(trajectories),
         marks=marks,
         title=title or stack_title(stack),
-        scenario=trajectories["scenario"][0],
         words=[stack_words(stack, fans), suppliers_words(fans, lab)],
     )
 
@@ -119,56 +86,5 @@ def stack_part(stack: list[Layer], fans: list[Fan], marks: Marks) -> alt.VConcat
         "Who delivers the compute",
         f"{statistic}, {MEASURES['share_compute'].unit}; labels: {month_text(months[1])}",
     )
-    return alt.vconcat(_stack_view(stack, events_within(marks, months), months), title=heading)
-
-
-def _stack_view(stack: list[Layer], events: list[Event], months: Months) -> alt.LayerChart:
-    width = look.SHEET_PX - 2 * look.PADDING_PX - AXIS_PX - STACK_LABEL_PX
-    size = (width, STACK_HEIGHT_PX)
-    rows = [
-        {
-            "name": layer.name,
-            "at": place_of(when, months),
-            "month": month_text(when),
-            "lower": low,
-            "upper": min(low + mean, 1.0),
-            "unit": MEASURES["share_compute"].unit,
-            "mean": mean,
-        }
-        for layer in stack
-        for when, mean, low in zip(layer.dates, layer.means, layer.lower, strict=True)
-    ]
-    colour = alt.Color(
-        "name:N",
-        scale=alt.Scale(
-            domain=[layer.name for layer in stack], range=[layer.tone.fill for layer in stack]
-        ),
-        legend=None,
-    )
-    areas = (
-        alt.Chart(frame_of(rows))
-        .mark_area(line={"stroke": look.PAPER, "strokeWidth": 0.8}, opacity=0.92, aria=False)
-        .encode(
-            x=time_axis(months, width),
-            y=value_axis("upper", 1.0, MEASURES["share_compute"]),
-            y2="lower:Q",
-            color=colour,
-            tooltip=[alt.Tooltip("name:N"), alt.Tooltip("month:N"), alt.Tooltip("mean:Q")],
-        )
-    )
-    layers = [areas, *event_rules(events, size), *_stack_labels(stack, width)]
-    return alt.LayerChart(layer=layers, width=width, height=STACK_HEIGHT_PX)
-
-
-def _stack_labels(stack: list[Layer], width: int) -> list[alt.Chart]:
-    """Name the strips at their right end, with a short line to each from its middle."""
-    downwards = stack[::-1]
-    middles = [STACK_HEIGHT_PX * (1 - x.lower[-1] - x.means[-1] / 2) for x in downwards]
-    places = apart(middles, LABEL_GAP_PX, 0, STACK_HEIGHT_PX)
-    labels = []
-    for layer, middle, place in zip(downwards, middles, places, strict=True):
-        text = f"{percent(layer.means[-1])} {layer.name}"
-        labels.append(leader(width + 3, middle, width + 14, place, layer.tone.fill))
-        style = {"fontWeight": "bold", "limit": STACK_LABEL_PX - 18}
-        labels.append(word(text, width + 18, place, layer.tone.text, **style))
-    return labels
+    measure, events = MEASURES["share_compute"], events_within(marks, months)
+    return alt.vconcat(stack_view(stack, events, months, measure=measure, top=1.0), title=heading)

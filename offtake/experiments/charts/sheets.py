@@ -1,31 +1,55 @@
 """A sheet: parts under one another, the list of events last, in the one look of all charts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import altair as alt
+import polars as pl
 
 from offtake.experiments import look
 from offtake.experiments.charts.events import Marks, event_list, events_within
-from offtake.experiments.charts.ranges import Fan
+from offtake.experiments.charts.ranges import Months, horizon_of
 from offtake.experiments.charts.words import runs_text, wrapped
 
 type View = alt.LayerChart | alt.VConcatChart
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a sheet shows: which scenario, how many runs of it, which months."""
+
+    scenario: str
+    runs: int
+    months: Months
+
+
+def about(trajectories: pl.DataFrame) -> About:
+    """Return which scenario and how many runs trajectories hold, and which months."""
+    return About(
+        scenario=trajectories["scenario"][0],
+        runs=trajectories["seed"].n_unique(),
+        months=horizon_of(trajectories),
+    )
+
+
 def sheet_of(
     parts: Sequence[View],
     *,
-    fans: list[Fan],
-    marks: Marks,
+    about: About,
     title: str,
-    scenario: str,
     words: list[str],
+    marks: Marks = (),
 ) -> alt.VConcatChart:
-    """Put parts under one another, the list of events last, and dress them."""
-    events = events_within(marks, fans[0].months)
+    """Put parts under one another, the list of events last, and dress them.
+
+    `words` are the sentence that stands for the picture.
+    """
+    events = events_within(marks, about.months)
     views = [*parts, event_list(events)] if events else parts
-    runs = runs_text(fans[0].runs)
-    subtitle = f"Scenario {scenario} in {runs}: conditional on its assumptions, not a forecast"
+    runs = runs_text(about.runs)
+    subtitle = (
+        f"Scenario {about.scenario} in {runs}: conditional on its assumptions, not a forecast"
+    )
     return alt.vconcat(
         *views,
         title=alt.TitleParams(wrapped(title, 92), subtitle=subtitle),

@@ -21,9 +21,11 @@ def month_text(when: date) -> str:
 
 
 def range_text(one: Fan) -> str:
-    """Return the last 5 to 95 per cent range of a fan, its unit written once."""
+    """Return the last 5 to 95 per cent range of a fan, its unit written once; nothing for no range."""
     last = one.spread.row(-1, named=True)
     low, high = one.measure.write(last["q05"]), one.measure.write(last["q95"])
+    if low == high:
+        return ""
     return (
         f"{low.removesuffix('%') if high.endswith('%') else low}{EN_DASH}{high.removeprefix('$')}"
     )
@@ -32,7 +34,7 @@ def range_text(one: Fan) -> str:
 def fan_words(one: Fan) -> str:
     """Return where a fan begins and ends, in words."""
     medians = one.spread["median"].to_list()
-    among = f" ({range_text(one)} in 90% of runs)" if one.has_bands else ""
+    among = f" ({range_text(one)} in 90% of runs)" if one.has_bands and range_text(one) else ""
     start, end = one.measure.say(medians[0]), one.measure.say(medians[-1])
     return f"{one.name} {start} to {end}{among}"
 
