@@ -31,7 +31,7 @@ EXPECTED = {
     "offtake.experiments.studies.designs.UnusablePoints": Code.SCENARIO,
     "offtake.experiments.studies.engines.UnknownEngine": Code.USAGE,
     "offtake.experiments.studies.plan.TooManyRuns": Code.SCENARIO,
-    "offtake.experiments.studies.processes.EngineFailed": Code.RESOURCES,
+    "offtake.experiments.studies.work.EngineFailed": Code.RESOURCES,
     "offtake.experiments.studies.study.NotRun": Code.USAGE,
     "offtake.experiments.studies.sweep.TooManyFailures": Code.FINDINGS,
     "builtins.MemoryError": Code.RESOURCES,

@@ -156,7 +156,17 @@ def _milliseconds(seconds: float) -> str:
 @file_argument
 @out_option
 @workers_option
-@click.option("--engine", default="processes", metavar="NAME", help="Who makes runs [processes].")
+@click.option(
+    "--engine",
+    default="processes",
+    metavar="NAME",
+    help="Who makes runs: processes, ray, futures, or another package's [processes].",
+)
+@click.option(
+    "--address",
+    metavar="WHERE",
+    help="Cluster of ray, such as ray://head:10001; MODULE:NAME of an executor for futures.",
+)
 @click.option("--shard", type=ShardNumber(), help="Make one of N parts; several machines share.")
 @click.option("--fresh", is_flag=True, help="Start over in a new folder.")
 @click.option("--keep-going", is_flag=True, help="Go on when the first runs fail alike.")
@@ -174,6 +184,7 @@ def run(
     out: Path | None,
     workers: int | None,
     engine: str,
+    address: str | None,
     shard: tuple[int, int] | None,
     fresh: bool,
     keep_going: bool,
@@ -197,6 +208,7 @@ def run(
             folder,
             engine=engine,
             workers=workers or available_cores(),
+            address=address,
             shard=shard,
             keep_going=keep_going,
             retry=retry,
@@ -395,6 +407,8 @@ def verify(terminal: Terminal, folder: Path, runs: int, as_json: bool) -> int:
             complain(f"{each['part']}: {each['what']}", terminal=terminal)
         again = f"{found['compared']} runs made again, {len(found['differ'])} differ"
         emit(f"{found['parts']} parts checked, {len(found['damage'])} damaged; {again}")
+        if not found["same_code"]:
+            say("this offtake is not the one the study was made with: its runs may differ")
         if found["differ"] and not found["same_versions"]:
             say("the versions of offtake, Python or packages differ from those of the study")
     return Code.DAMAGED if found["damage"] or found["differ"] else Code.DONE

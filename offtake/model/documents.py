@@ -176,7 +176,7 @@ def _limits(document: Document) -> Iterator[Problem]:
     for count, match in enumerate(UNPRINTABLE.finditer(text)):
         if count == MOST_CHARACTERS_SHOWN:
             break
-        message = f"the character {character(match[0])} may not stand in a scenario"
+        message = f"the character {character(match[0])} may not stand in this file"
         yield _limit(document, match.start(), 1, message, "delete it; it may not be visible")
     yield from _depth(document)
 

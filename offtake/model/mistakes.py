@@ -257,7 +257,7 @@ def odd_values(data: object, path: Path = ()) -> Iterator[Issue]:
 
 def _odd_text(path: Path, text: str, at: Any) -> Issue:
     found = UNPRINTABLE.findall(text)[0]
-    message = f"`{dotted(path)}` contains {character(found)}, which may not stand in a scenario"
+    message = f"`{dotted(path)}` contains {character(found)}, which may not stand in this file"
     return Issue(code="E003", path=path, message=message, help="delete it", at=at)
 
 

@@ -109,6 +109,17 @@ def test_reports_are_one_json_document(run, capsys):
         assert told(capsys)["schema"].startswith(f"offtake.study-{command}/")
 
 
+def test_verify_says_when_another_offtake_made_the_runs(run, capsys):
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["fingerprint"] = "0" * 32
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert call(["study", "verify", "out", "--json"]) == 0
+    found = told(capsys)
+    assert (found["same_code"], found["same_versions"], found["differ"]) == (False, True, [])
+    assert call(["study", "verify", "out"]) == 0
+    assert "not the one the study was made with" in capsys.readouterr().err
+
+
 def test_damage_has_its_own_exit_code_and_run_mends_it(run, capsys):
     part(run).write_bytes(b"")
     assert call(["study", "status", "out"]) == 7

@@ -105,6 +105,6 @@ def verified(study: Study, runs: int) -> dict[str, Any]:
         "damage": [{"part": each.part, "what": each.what} for each in ledger.damage],
         "compared": len(picked),
         "differ": differ,
-        "same_versions": store.manifest["versions"] == versions()
-        and bool(fingerprint(store.manifest["model"])),
+        "same_versions": store.manifest["versions"] == versions(),
+        "same_code": store.manifest.get("fingerprint") == fingerprint(store.manifest["model"]),
     }

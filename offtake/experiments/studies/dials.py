@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,14 @@ from offtake.model.scenario import Scenario
 from offtake.model.shapes import Array, Leaf, Named, Shape, Table, shape_at
 
 type Plain = dict[str, Any]
+
+UNTOUCHED = ("format", "name", "question", "extends", "remove")
+SET_ONLY = ("months", "start")
+"""Keys that all runs of a study have in common."""
+ELSEWHERE = (
+    "say `scenario`, `months` and `until` at the top of the study, a longer horizon in [set]"
+)
+AT_TOP = "at the top of the file"
 
 
 def stated(
@@ -27,7 +36,7 @@ def _stated(
     for key, value in given.items():
         here = (*path, key)
         shape, below = shape_at(here), base.get(key) if isinstance(base, dict) else None
-        problem = _problem(here, shape, value, base)
+        problem = _problem(here, shape, value, base, table)
         if problem:
             issues.append(_moved(problem, here, (table, *here)))
         elif isinstance(shape, Leaf | Array):
@@ -36,18 +45,29 @@ def _stated(
             yield from _stated(value, here, below, table, issues)
 
 
-def _problem(path: Path, shape: Shape | None, value: Any, base: Any) -> Issue | None:
+def _problem(path: Path, shape: Shape | None, value: Any, base: Any, table: str) -> Issue | None:
     """Return what is wrong with a key itself; its value is looked at later."""
+    if path[0] in UNTOUCHED or (table != "set" and path[0] in SET_ONLY):
+        message = f"`{dotted(path)}` says what the scenario is, not how its market works"
+        return Issue(code="E010", path=path, message=message, help=ELSEWHERE, at="key")
     if shape is None:
-        return unknown_key(path, [])
+        return _unknown_key(path, table)
     siblings = base if isinstance(base, dict) else {}
     is_name = isinstance(shape_at(path[:-1]), Named) and isinstance(shape, Table)
     if is_name and path[-1] not in siblings:
-        return unknown_name(path, str(path[-1]), (str(path[0]),), map(str, siblings))
+        issue = unknown_name(path, str(path[-1]), (str(path[0]),), map(str, siblings))
+        return replace(issue, message=issue.message.replace("but `[", "but the scenario's `["))
     if isinstance(shape, Table | Named) and not isinstance(value, dict):
         message = f"`{dotted(path)}` is {shown(value)}; expected its keys"
         return Issue(code="E013", path=path, message=message)
     return None
+
+
+def _unknown_key(path: Path, table: str) -> Issue:
+    """Say that scenarios have no such key, in words of the study file."""
+    issue = unknown_key(path, [])
+    message = issue.message.replace(AT_TOP, f"in `[{table}]`; its keys are those of scenarios")
+    return replace(issue, message=message)
 
 
 def _moved(issue: Issue, path: Path, place: Path) -> Issue:

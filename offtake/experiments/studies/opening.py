@@ -8,7 +8,7 @@ import polars as pl
 
 from offtake.experiments.results import FolderTaken
 from offtake.experiments.studies import durable
-from offtake.experiments.studies.identity import machine, versions
+from offtake.experiments.studies.identity import fingerprint, machine, versions
 from offtake.experiments.studies.naming import MODEL
 from offtake.experiments.studies.parts import Range
 from offtake.experiments.studies.plan import Plan, numbered
@@ -85,6 +85,7 @@ def _manifest(asked: Asked, plan: Plan, model: str, block: int | None) -> dict[s
         "title": asked.title,
         "family": plan.family,
         "model": model,
+        "fingerprint": fingerprint(model),
         "root_entropy": plan.root,
         "common_random_numbers": not asked.design.independent,
         "scenarios": list(asked.scenarios),

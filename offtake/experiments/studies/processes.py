@@ -13,7 +13,7 @@ from typing import Any
 
 from offtake.experiments.studies.store import Store
 from offtake.experiments.studies.trial import DIED
-from offtake.experiments.studies.work import Job, Receipt, never, work
+from offtake.experiments.studies.work import EngineFailed, Job, Receipt, never, work
 from offtake.experiments.workers import Stop, follow_parent, signals_held
 
 WINDOW = 3
@@ -23,10 +23,6 @@ TRIES = 3
 MESSAGE = "its process was ended from outside, twice; perhaps memory ran out"
 
 _stop_flag: Any = None  # in a worker: set by the parent when somebody asks to stop
-
-
-class EngineFailed(RuntimeError):  # noqa: N818 - read as a sentence
-    """Workers cannot be kept alive, and no run is to blame."""
 
 
 class Processes:
@@ -118,11 +114,10 @@ class Processes:
                         future = pool.submit(_work, self.job, block)
                     return future.result()
                 except BrokenProcessPool:
-                    run = busy.read_text() if busy.exists() else ""
+                    pass
             if len(store.quarantined()) > known:  # it was over a limit, and noted by itself
                 continue
-            if run:
-                store.quarantine(int(run), DIED, MESSAGE)
+            if store.quarantine_noted(block, DIED, MESSAGE):
                 continue
             deaths += 1
             if deaths == TRIES:

@@ -192,6 +192,14 @@ class Store:
         content = json.dumps({"run": run, "status": status, "error": error}) + "\n"
         durable.put(self.folder / QUARANTINE / f"{run:08d}.json", content.encode())
 
+    def quarantine_noted(self, block: int, status: str, error: str) -> bool:
+        """Give up the run that a worker noted before it ended; tell whether it noted one."""
+        busy = self.busy_file(block)
+        run = busy.read_text() if busy.exists() else ""
+        if run:
+            self.quarantine(int(run), status, error)
+        return bool(run)
+
     def quarantined(self) -> dict[int, dict[str, Any]]:
         """Return the runs that ended their process."""
         folder = self.folder / QUARANTINE

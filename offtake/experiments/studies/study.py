@@ -118,6 +118,7 @@ class Study:
         *,
         engine: Any = "processes",
         workers: int = 1,
+        address: str | None = None,
         shard: Shard | None = None,
         keep_going: bool = False,
         retry: bool = False,
@@ -136,10 +137,13 @@ class Study:
             Folder of the runs; by default ``results/NAME-HASH``. The same call goes on with a
             folder that was begun, and adds what a longer study wants.
         engine
-            ``"processes"``, ``"here"``, the name of an engine of another package, an engine, or
-            any executor of `concurrent.futures`.
+            ``"processes"``, ``"here"``, ``"ray"``, ``"futures"``, the name of an engine of another
+            package, an engine, or any executor of `concurrent.futures`.
         workers
             Processes.
+        address
+            The cluster of ``"ray"``, such as ``"ray://head:10001"``; without one it starts on this
+            machine. ``"MODULE:NAME"`` of what makes the executor of ``"futures"``.
         shard
             (3, 64) for the third of 64 parts, where several machines share the work.
         keep_going
@@ -173,6 +177,7 @@ class Study:
                 job,
                 engine=engine,
                 workers=workers,
+                address=address,
                 shard=shard,
                 keep_going=keep_going,
                 stop=stop,

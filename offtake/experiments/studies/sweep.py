@@ -93,6 +93,7 @@ def sweep(
     *,
     engine: Any = "processes",
     workers: int = 1,
+    address: str | None = None,
     shard: Shard | None = None,
     keep_going: bool = False,
     stop: Stop = never,
@@ -104,7 +105,7 @@ def sweep(
             durable.sweep(store.folder)
         if job.retry:
             store.release()
-        maker = engine_of(engine, workers=workers)
+        maker = engine_of(engine, workers=workers, address=address)
         run = _Sweep(store, job, shard, keep_going, stop, watch)
         held.callback(maker.end)
         maker.begin(job, stop)

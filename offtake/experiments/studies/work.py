@@ -2,12 +2,13 @@
 
 import importlib
 import os
+import secrets
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,19 @@ from typing import Any
 import polars as pl
 
 from offtake.experiments.studies import durable
+from offtake.experiments.studies.identity import fingerprint
 from offtake.experiments.studies.naming import MODEL
-from offtake.experiments.studies.store import DETAILS, EVENTS, OK, RUNS, TICKS, TIMES, Store
+from offtake.experiments.studies.store import (
+    BUSY,
+    DETAILS,
+    EVENTS,
+    MANIFEST,
+    OK,
+    RUNS,
+    TICKS,
+    TIMES,
+    Store,
+)
 from offtake.experiments.studies.trial import MEMORY, TIMEOUT, Bench, Made
 from offtake.experiments.workers import Stop, Stopped
 
@@ -42,6 +54,8 @@ class Job:
     seconds_a_run: float | None = None
     mb_a_run: float | None = None
     retry: bool = False
+    halt: str | None = None
+    """Name of a file in `busy/` whose presence asks workers elsewhere to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +70,54 @@ class Receipt:
     """Name of the part in `runs/`, unless there was nothing to do."""
 
 
+class EngineFailed(RuntimeError):  # noqa: N818 - read as a sentence
+    """Blocks cannot be made any more, and no run is to blame."""
+
+
 def never() -> bool:
     """Do not stop."""
     return False
+
+
+class Halt:
+    """Asks workers elsewhere to stop, through the folder that they share."""
+
+    def __init__(self, job: Job, stop: Stop) -> None:
+        name = f"halt-{secrets.token_hex(4)}"
+        self.job, self.stop = replace(job, halt=name), stop
+        self.file = job.folder / BUSY / name
+
+    def heed(self) -> None:
+        """Pass on that somebody asked to stop."""
+        if self.stop() and not self.file.exists():
+            self.file.parent.mkdir(exist_ok=True)
+            self.file.touch()
+
+    def clear(self) -> None:
+        """Take the question back, once nobody is left to hear it."""
+        self.file.unlink(missing_ok=True)
+
+
+def halted(job: Job) -> Stop:
+    """Return what tells a worker elsewhere whether to stop."""
+    if job.halt is None:
+        return never
+    return _Look(job.folder / BUSY / job.halt)
+
+
+@dataclass(slots=True)
+class _Look:
+    """Looks for a file, but not more often than its folder should be asked."""
+
+    file: Path
+    again: float = 0.0
+    found: bool = field(default=False)
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self.found and now >= self.again:
+            self.again, self.found = now + SECONDS_BETWEEN_LOOKS, self.file.exists()
+        return self.found
 
 
 @lru_cache(maxsize=4)
@@ -73,10 +132,20 @@ def bench_of(job: Job) -> Bench:
     return _bench(job.folder, job.model, (job.folder / "manifest.json").stat().st_mtime_ns)
 
 
+def work_elsewhere(job: Job, block: int) -> Receipt:
+    """Make a block in a worker that knows nothing but the job: on another machine, perhaps."""
+    if not (job.folder / MANIFEST).is_file():
+        raise EngineFailed(
+            f"a worker cannot see {job.folder}; a study is made in one folder that all workers share"
+        )
+    return work(job, block, halted(job))
+
+
 def work(job: Job, block: int, stop: Stop = never) -> Receipt:
     """Make the runs of a block that are missing, and commit them together."""
     began = time.monotonic()
     bench = bench_of(job)
+    _check_code(bench.store, job)
     made: list[Made] = []
     seconds: list[float] = []
     rows = _missing(bench.store, block, job)
@@ -97,6 +166,15 @@ def work(job: Job, block: int, stop: Stop = never) -> Receipt:
     good = sum(each.row["status"] == OK for each in made)
     spent = time.monotonic() - began
     return Receipt(block=block, ok=good, failed=len(made) - good, seconds=spent, part=part)
+
+
+def _check_code(store: Store, job: Job) -> None:
+    """Refuse to make runs with other code than the study was begun with."""
+    if store.manifest.get("fingerprint") != fingerprint(job.model):
+        raise EngineFailed(
+            "a worker has another offtake, or other packages of strategies, than this study was "
+            "begun with; runs of the two are never mixed"
+        )
 
 
 def _missing(store: Store, block: int, job: Job) -> pl.DataFrame:
