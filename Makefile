@@ -46,8 +46,12 @@ docs: $(VENV)/.for-development  ## build the manual into site/, generated refere
 
 check: lint types layers test docs  ## everything that must pass before a change lands
 
-bench: $(VENV)/.for-development  ## run the benchmarks; each prints one JSON line a measurement
-	for script in benchmarks/[!_]*.py; do $(BIN)/python "$$script"; done
+bench: $(VENV)/.for-development  ## run the benchmarks; the manual shows what they leave in benchmarks/measured
+	for script in benchmarks/[!_]*.py; do $(MAKE) --no-print-directory "bench-$$(basename "$$script" .py)"; done
+
+bench-%: $(VENV)/.for-development  # run one of them
+	$(BIN)/python benchmarks/$*.py $(ARGS) | tee benchmarks/measured/$*.part
+	mv benchmarks/measured/$*.part benchmarks/measured/$*.jsonl
 
 wheel: $(VENV)/.for-running  ## build the wheel into dist/
 	rm -rf build dist

@@ -4,9 +4,12 @@ import argparse
 import json
 import math
 import multiprocessing
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,9 +183,18 @@ def say(measurement: str, readings: Iterable[Reading], *, runs: int, **values: A
         **{key: _plain(value) for key, value in values.items()},
         "runs": runs,
         "version": offtake.__version__,
+        "revision": revision(),
         "scenarios": [f"{r.scenario.name} {r.digest}" for r in readings],
     }
     print(json.dumps(line), flush=True)
+
+
+@cache
+def revision() -> str:
+    """Return the commit that is measured, with a plus where files have changed since."""
+    where = Path(__file__).parent
+    ask = ("git", "describe", "--always", "--dirty=+", "--exclude=*")
+    return subprocess.run(ask, cwd=where, capture_output=True, text=True).stdout.strip()
 
 
 def _plain(value: Any) -> Any:

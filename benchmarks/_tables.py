@@ -1,12 +1,15 @@
-"""Turns JSON lines of the benchmarks, from standard input, into the tables of the validation page."""
+"""The tables of the manual that hold measurements, from the lines that the benchmarks left in `measured/`."""
 
 import json
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 type Line = dict[str, Any]
+
+MEASURED = Path(__file__).parent / "measured"
+"""One file a benchmark, as `make bench` left it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,43 @@ class Table:
 
     measurement: str
     columns: dict[str, Callable[[Line], str]]
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[list[str]]:
+        """Yield the head of the table and a row for each line."""
+        yield list(self.columns)
+        for line in lines:
+            yield [read(line) for read in self.columns.values()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A measurement whose values stand one below the other."""
+
+    measurement: str
+    names: dict[str, Callable[[Line], str]]
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[list[str]]:
+        """Yield a row for each value of every line."""
+        yield ["what", "value"]
+        for line in lines:
+            for name, read in self.names.items():
+                yield [name, read(line)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """A measurement that holds a mapping of shares, the largest first."""
+
+    measurement: str
+    key: str
+    head: tuple[str, str]
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[list[str]]:
+        """Yield a row for each share."""
+        yield list(self.head)
+        for line in lines:
+            for name, share in sorted(line[self.key].items(), key=lambda item: -item[1]):
+                yield [name.replace("_", " "), f"{share:.1%}"]
 
 
 def figure(value: float | bool | None) -> str:
@@ -44,6 +84,11 @@ def between(low: str, high: str) -> Callable[[Line], str]:
 def fine(key: str) -> Callable[[Line], str]:
     """Return what reads a column of shares that lie close to one."""
     return lambda line: f"{line[key]:.4f}"
+
+
+def percent(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of shares."""
+    return lambda line: f"{line[key]:.3%}" if abs(line[key]) < 0.001 else f"{line[key]:.1%}"
 
 
 def effect(key: str) -> Callable[[Line], str]:
@@ -167,6 +212,44 @@ TABLES = (
             "contracts": column("contracts"),
         },
     ),
+    Facts(
+        measurement="efficiency",
+        names={
+            "months with something to gain": column("months_with_gains"),
+            "median": fine("median"),
+            "mean": fine("mean"),
+            "fifth percentile": fine("fifth_percentile"),
+            "minimum": fine("minimum"),
+            "all surplus over all optimum": fine("all_surplus_over_all_optimum"),
+            "share of months below 0.9": percent("share_of_months_below_0_9"),
+            "their share of all optimum": percent("their_share_of_all_optimum"),
+        },
+    ),
+    Facts(
+        measurement="run time",
+        names={
+            "seconds a run with checks, median": column("seconds_with_check"),
+            "seconds a run without, median": column("seconds_without_check"),
+            "what checks add": percent("check_over_run"),
+        },
+    ),
+    Facts(
+        measurement="beside the run",
+        names={
+            "seconds to read the scenario": column("reading_seconds"),
+            "seconds to enter the market": column("entering_seconds"),
+            "seconds to make the tables": column("frames_seconds"),
+            "these over a run": percent("frames_over_run"),
+            "events of a run": column("events"),
+            "contracts": column("contracts"),
+            "sites": column("sites"),
+        },
+    ),
+    Shares(
+        measurement="profile by phase",
+        key="share_of_run",
+        head=("phase", "share of a run with checks"),
+    ),
     Table(
         measurement="half the price step",
         columns={
@@ -181,22 +264,31 @@ TABLES = (
 )
 
 
-def main() -> None:
-    """Print a table for each kind of measurement that came in."""
-    lines = [json.loads(text) for text in sys.stdin if text.strip()]
-    for table in TABLES:
-        chosen = [line for line in lines if line["measurement"] == table.measurement]
-        if chosen:
-            print("\n".join(rows(table, chosen)), end="\n\n")
+def lines_of(measurement: str) -> list[Line]:
+    """Return the lines of a measurement; raise `KeyError` if no benchmark has left any."""
+    files = sorted(MEASURED.glob("*.jsonl"))
+    texts = (text for file in files for text in file.read_text(encoding="utf-8").splitlines())
+    found = [line for line in map(json.loads, texts) if line["measurement"] == measurement]
+    if not found:
+        raise KeyError(f"no line of {measurement!r} in {MEASURED.name}/; run its benchmark")
+    return found
 
 
-def rows(table: Table, lines: Iterable[Line]) -> Iterable[str]:
-    """Yield the rows of a Markdown table."""
-    yield f"| {' | '.join(table.columns)} |"
-    yield "| " + " | ".join("---" for _ in table.columns) + " |"
-    for line in lines:
-        yield f"| {' | '.join(read(line) for read in table.columns.values())} |"
+def markdown(measurement: str) -> str:
+    """Return a measurement as a Markdown table, with the runs and the revision it was measured on."""
+    lines = lines_of(measurement)
+    head, *rows = BY_NAME[measurement].rows(lines)
+    drawn = [head, ["---"] * len(head), *rows]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in drawn)
+    return f"{table}\n\n{caption(lines)}"
 
 
-if __name__ == "__main__":
-    main()
+def caption(lines: Iterable[Line]) -> str:
+    """Return what lines were measured on."""
+    runs = sorted({line["runs"] for line in lines if "runs" in line})
+    made = sorted({line["revision"] for line in lines if "revision" in line})
+    many = f"{' or '.join(f'{n:,}' for n in runs)} runs each, " if runs else ""
+    return f"*{many}revision {', '.join(f'`{revision}`' for revision in made)}.*" if made else ""
+
+
+BY_NAME = {table.measurement: table for table in TABLES}

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from _runs import revision
+
 ROOT = Path(__file__).parents[1]
 SHOWN = 5
 """Comparisons of a row that are shown; all of them decide whether it holds."""
@@ -52,6 +54,7 @@ def grouped(tests: list[dict[str, Any]], *, passed: bool) -> Iterator[dict[str, 
             "largest_miss": max((abs(n["expected"] - n["got"]) for n in compared), default=0.0),
             "compared": sum(case["compared"] for case in cases),
             "holds": passed and all(note["holds"] for note in compared),
+            "revision": revision(),
         }
 
 

@@ -1,14 +1,17 @@
-"""Fill the manual's `<!-- generated: NAME -->` marks from the code, so that it cannot drift.
+"""Fill the manual's marks, so that it cannot drift.
 
-MkDocs calls `on_page_markdown` for every page. A mark whose name is unknown stops the build.
+`<!-- generated: NAME -->` becomes what the code says, `<!-- measured: NAME -->` a table of what the
+benchmarks left. MkDocs calls `on_page_markdown` for every page. A mark whose name is unknown stops the build.
 """
 
 import html
 import inspect
 import re
+import runpy
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import get_args
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, get_args
 
 import click
 
@@ -31,13 +34,29 @@ from offtake.model.shapes import (
     range_text,
 )
 
-MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- (generated|measured): ([a-z -]+) -->$", re.MULTILINE)
 KINDS = {"number": "number", "whole": "whole number", "switch": "true or false"}
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace every mark of a page by what it names."""
-    return MARK.sub(lambda mark: GENERATORS[mark[1]](), markdown)
+    return MARK.sub(lambda mark: filled(mark[1], mark[2]), markdown)
+
+
+def filled(kind: str, name: str) -> str:
+    """Return what a mark stands for."""
+    return GENERATORS[name]() if kind == "generated" else measured(name)
+
+
+def measured(name: str) -> str:
+    """Return the table of a measurement."""
+    return tables()["markdown"](name)
+
+
+@cache
+def tables() -> dict[str, Any]:
+    """Return what `benchmarks/_tables.py` defines."""
+    return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "_tables.py"))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

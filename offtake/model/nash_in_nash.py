@@ -13,6 +13,7 @@ from offtake.model.problems import joined
 ROUNDING = 1e-6
 """Share of a worth below which a difference is rounding of the linear programme."""
 WORTHLESS = "it adds less than it costs, the lab's other deals given"
+REPLACED = "another lab would pay more than it adds, the lab's other deals given"
 
 
 class ComplementsError(ValueError):
@@ -40,10 +41,14 @@ class NashInNash:
     lab_power: Power | None = None
     """b for every pair, for sensitivity; by default from impatience."""
     replacement: bool = False
-    """Whether sides may threaten to replace each other: outside options bind as in bar-1 (row B8)."""
+    """Whether sides may threaten to replace each other: outside options bind as in bar-1 (row B8).
+
+    A pair whose gain is less than what a side could have by replacing the other is not stable (Ho and
+    Lee 2019): it walks away.
+    """
 
     def __call__(self, match: Match) -> Outcome:
-        """Return price and bounds; a pair that adds less than it costs walks away."""
+        """Return price and bounds; a pair that adds less than it costs, or than a rival pays, walks away."""
         margin = match.ceiling - match.floor
         share = added(match)
         lo, hi = match.floor, match.floor + np.maximum(share, 0.0) * margin
@@ -53,9 +58,15 @@ class NashInNash:
             lo = np.maximum(lo, match.excluded)
             hi = np.minimum(hi, match.ceiling - match.alternative)
             price = np.clip(price, lo, np.maximum(lo, hi))
-        agreed = share * margin >= -match.slack - ROUNDING
-        reasons = tuple("" if ok else WORTHLESS for ok in agreed.tolist())
-        return Outcome(price=price, lo=lo, hi=hi, agreed=agreed, reasons=reasons)
+        worth_it = share * margin >= -match.slack - ROUNDING
+        stable = hi - lo >= -match.slack - ROUNDING
+        return Outcome(
+            price=price,
+            lo=lo,
+            hi=hi,
+            agreed=worth_it & stable,
+            reasons=tuple(np.where(worth_it, np.where(stable, "", REPLACED), WORTHLESS).tolist()),
+        )
 
 
 def added(match: Match) -> np.ndarray:

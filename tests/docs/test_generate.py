@@ -26,18 +26,33 @@ def test_a_cell_cannot_break_its_table():
     assert generate.table(["a"], [["x|y\nz"]]) == "| a |\n| --- |\n| x&#124;y z |"
 
 
-def test_a_mark_nobody_knows_stops_the_build():
+@pytest.mark.parametrize("kind", ["generated", "measured"])
+def test_a_mark_nobody_knows_stops_the_build(kind):
     with pytest.raises(KeyError, match="nonsense"):
-        generate.on_page_markdown("before\n<!-- generated: nonsense -->\nafter")
+        generate.on_page_markdown(f"before\n<!-- {kind}: nonsense -->\nafter")
+
+
+def marks(kind: str) -> set[str]:
+    pages = (page.read_text(encoding="utf-8") for page in ROOT.glob("docs/**/*.md"))
+    found = (mark for page in pages for mark in generate.MARK.findall(page))
+    return {name for of, name in found if of == kind}
 
 
 def test_every_mark_of_the_manual_is_known_and_every_generator_used():
-    marks = {
-        mark
-        for page in ROOT.glob("docs/**/*.md")
-        for mark in generate.MARK.findall(page.read_text(encoding="utf-8"))
-    }
-    assert marks == set(generate.GENERATORS)
+    assert marks("generated") == set(generate.GENERATORS)
+
+
+def test_every_table_of_measurements_is_shown_and_was_measured():
+    assert marks("measured") == set(generate.tables()["BY_NAME"])
+    for name in marks("measured"):
+        head, rule, *rows = generate.measured(name).splitlines()
+        assert rule.count("---") == head.count("|") - 1
+        assert len(rows) > 2, f"{name} has a row, an empty line and a caption at least"
+
+
+def test_a_caption_says_how_many_runs_and_which_revision():
+    lines = [{"runs": 20, "revision": "abc"}, {"runs": 2000, "revision": "abc"}]
+    assert generate.tables()["caption"](lines) == "*20 or 2,000 runs each, revision `abc`.*"
 
 
 def test_a_command_is_documented_with_its_arguments_and_options():

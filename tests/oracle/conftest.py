@@ -22,6 +22,8 @@ class Noted:
     """What `pytest.approx` returns, with every comparison noted."""
 
     __hash__ = None  # type: ignore[assignment]
+    __array_ufunc__ = None  # an array on the left is compared as a whole, as with the original
+    __array_priority__ = 100
 
     def __init__(self, inner: Any, notes: list[dict[str, Any]]) -> None:
         self.inner, self.notes = inner, notes

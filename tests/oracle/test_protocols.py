@@ -17,7 +17,7 @@ from offtake.model.chance import stream
 from offtake.model.dealing import SupplyExclusivity
 from offtake.model.events import Agreed, Defaulted, Held, Refused, Signed, Withdrawn
 from offtake.model.market import Market
-from offtake.model.nash_in_nash import ComplementsError, NashInNash
+from offtake.model.nash_in_nash import REPLACED, ComplementsError, NashInNash
 from offtake.model.proposals import Column, Lot, Quote, Tender
 from offtake.model.view import Ask, CloudView, LabView
 from tests.degenerate import (
@@ -158,6 +158,37 @@ def test_the_threat_of_replacement_is_a_setting_of_nash_in_nash(
         negotiation={"bargainer": "nash-in-nash", "protocol": {"replacement": replacement}},
     )
     assert prices(after(given)) == {("First", "Cloud"): pytest.approx(price, abs=1e-9)}
+
+
+@pytest.mark.parametrize(("left_out", "agrees"), [(45.0, True), (90.0, False)])
+def test_a_cloud_that_adds_less_than_a_rival_would_pay_is_replaced(
+    left_out: float, agrees: bool
+) -> None:
+    """B8: V1 = V2 = 100, V12 = 150: a cloud adds 50, and sells to a lab left out that pays more."""
+    bundles = Bundles(
+        labs=("Lab", "Lab"),
+        clouds=("Here", "There"),
+        value=np.array([[100.0, 100.0], [50.0, 50.0]]),
+        taken=np.eye(2),
+        wanted=np.ones(2),
+        limit=np.ones((2, 2)),
+    )
+    match = Match(
+        ceiling=np.array([100.0, 50.0]),
+        floor=np.array([20.0, 20.0]),
+        excluded=np.array([left_out, -np.inf]),
+        alternative=np.full(2, -np.inf),
+        lab_impatience=np.ones(2),
+        cloud_impatience=np.ones(2),
+        lab=("Lab", "Lab"),
+        cloud=("Here", "There"),
+        bundles=bundles,
+    )
+    outcome = NashInNash(replacement=True)(match)
+    assert np.asarray(outcome.agreed).tolist() == [agrees, True]
+    assert outcome.reasons == ("" if agrees else REPLACED, "")
+    assert outcome.hi.tolist() == pytest.approx([50.0, 50.0])
+    assert np.asarray(NashInNash()(match).agreed).all()
 
 
 class Complementary(Bundles):
