@@ -19,6 +19,7 @@ from offtake.model.scenario import (
     ContractGiven,
     DatedEvent,
     Demand,
+    Finance,
     Government,
     Investor,
     Kind,
@@ -179,7 +180,10 @@ def scenarios(
                 available_mw=50.0,
                 new_mw_per_year=200.0,
                 rent_usd_per_kw_month=130.0,
-            )
+            ),
+            "Vehicle": Landlord(
+                cash_usd=0.0, region=regions[0], available_mw=0.0, rent_usd_per_kw_month=130.0
+            ),
         },
         investors={
             "Fund": Investor(
@@ -195,6 +199,25 @@ def scenarios(
         policies=draw(_policies(regions, clouds)),
         events=draw(_events()),
         negotiation=draw(_negotiation()),
+        finance=draw(_finance()),
+    )
+
+
+@st.composite
+def _finance(draw: st.DrawFn) -> Finance:
+    """Draw terms of debt: plain ones as often as any other."""
+    if draw(st.booleans()):
+        return Finance()
+    return Finance(
+        debt_term_months=draw(st.sampled_from([6, 60])),
+        debt_amortisation=draw(st.sampled_from(["level", "straight"])),
+        debt_interest_only_months=draw(st.sampled_from([0, 3])),
+        debt_balloon_share=draw(st.sampled_from([0.0, 0.5])),
+        lender_recovery=draw(st.sampled_from([1.0, 0.4])),
+        refinances=draw(st.booleans()),
+        covenant_dscr=draw(st.sampled_from([0.0, 1.5])),
+        covenant_remedy=draw(st.sampled_from(["stop-draws", "reprice", "accelerate"])),
+        covenant_cure_months=draw(st.sampled_from([0, 3])),
     )
 
 
@@ -312,6 +335,7 @@ def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) 
         own_use_mw=float(spare_mw // draw(st.integers(1, 3))),
         own_share_of_new=draw(st.sampled_from([0.0, 0.3])),
         debt_share=draw(st.sampled_from([0.0, 0.8])),
+        site_vehicle=draw(st.sampled_from([None, None, "Vehicle"])),
         debt_usd=draw(st.sampled_from([0.0, 1e9])),
         priority=(buyers or labs)[0] if kind == "captive" else None,
         owners={"Fund": 0.5} if kind == "captive" else {},

@@ -8,11 +8,12 @@ import numpy as np
 
 from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
-from offtake.model.contracts import Loan, Stage
+from offtake.model.contracts import Stage
 from offtake.model.events import Claim, Posting, Purchase, Sublease
 from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
+from offtake.model.site_finance import debt_service, site_leases
 from offtake.model.subleases import let
 from offtake.model.sums import summed
 
@@ -132,7 +133,8 @@ def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
     bills = [
         *_running_costs(market, used),
         *_rents(market),
-        *(b for loan in market.books.loans.values() for b in _debt_service(market, loan)),
+        *(b for n in market.books.loans.values() if not n.lessee for b in debt_service(market, n)),
+        *site_leases(market),
         *_refunds(market),
         *_arrears(market, market.setup.clouds),
         *clause_bills(market, used, contract_bills_usd(market, used), market.setup.clouds),
@@ -172,14 +174,12 @@ def _refunds(market: "Market") -> Iterator[Posting]:
             yield Posting(contract.seller, contract.buyer, left, "refund", name)
 
 
-def _debt_service(market: "Market", loan: Loan) -> Iterator[Posting]:
-    """Yield interest and principal of a loan; what is left at the end of its term is due at once."""
-    name = loan.name
-    owed = market.books.claims.get((loan.lender, loan.borrower, "loan", name), 0)
-    if owed > 0:
-        interest = round(owed * loan.rate_per_year / 12)
-        principal = min(max(loan.payment_cents() - interest, 0), owed)
-        if market.time >= loan.start + loan.months:
-            principal = owed
-        yield Posting(loan.borrower, loan.lender, interest, "interest", name)
-        yield Posting(loan.borrower, loan.lender, principal, "principal", name)
+def other_bills(market: "Market") -> list[Posting]:
+    """Return what landlords and investors owe for the month, vehicles of sites with what leases brought."""
+    books = market.books
+    others = [n for t in ("landlords", "investors") for n in getattr(market.setup.scenario, t)]
+    bills = [
+        *(b for loan in books.loans.values() if loan.lessee for b in debt_service(market, loan)),
+        *_arrears(market, others),
+    ]
+    return [bill for bill in bills if bill.payer not in books.failed]

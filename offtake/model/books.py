@@ -34,14 +34,17 @@ from offtake.model.events import (
     Advanced,
     Agreed,
     Allotted,
+    Amended,
     AnyEvent,
     Assigned,
     Banked,
     Believed,
     Borrowed,
+    Breached,
     Cancelled,
     Claim,
     Cleared,
+    Cured,
     DamagesDue,
     Defaulted,
     Deferred,
@@ -257,6 +260,8 @@ class Books:
         self.tranches: dict[str, Tranche] = {}
         self.paid: set[str] = set()
         self.loans: dict[str, Loan] = {}
+        self.breached_since: dict[str, float] = {}
+        """Since when borrowers have been in breach of their covenant."""
         self.policies: set[str] = set()
         self.usage_factor = 1.0
         self.efficiency_factor = 1.0
@@ -349,8 +354,12 @@ class Books:
                 del self.tranches[event.tranche]
                 if event.outcome == "paid":
                     self.paid.add(event.tranche)
-            case Borrowed():
+            case Borrowed() | Amended():
                 self.loans[event.loan.name] = event.loan
+            case Breached():
+                self.breached_since[event.name] = time
+            case Cured():
+                self.breached_since.pop(event.name, None)
             case Enacted():
                 self.policies.add(event.policy)
             case Repealed():

@@ -4,48 +4,65 @@ from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
 from offtake.model.contracts import Loan, Site
+from offtake.model.credit import backing, spread_per_year
 from offtake.model.events import Borrowed, Claim, Posted, Posting
-from offtake.model.indices import relative_price
-from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.pricing import annuity
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
+def lending_rate_per_year(market: "Market", cloud: str) -> float:
+    """Return what a loan to a cloud costs now, a year: the going rate and a spread for its tenants."""
+    return market.setup.scenario.finance.debt_rate_per_year + spread_per_year(market, cloud)
+
+
 def debt_room_cents(market: "Market", cloud: str) -> int:
     """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
-    rules = market.setup.scenario.finance
-    rate = rules.debt_rate_per_year / 12
-    c = market.books.contracts
+    return max(debt_capacity_cents(market, cloud) - debt_cents(market, cloud), 0)
+
+
+def debt_capacity_cents(market: "Market", cloud: str) -> int:
+    """Return the debt that a cloud's contracted cash flow carries at the cover lenders ask for, cents."""
+    rate = lending_rate_per_year(market, cloud) / 12
     worth = 0.0
-    for row, contract in enumerate(c.facts):
-        if contract.seller != cloud or c.state[row] not in ("signed", "active"):
-            continue
-        left = min(c.end[row] - max(market.time, c.start[row]), rules.debt_term_months)
-        level = float(annuity(rate, max(left, 0)))
-        price = c.price[row] * relative_price(market, row, rate, max(left, 0))
-        net = contract.take_or_pay.floor * price - market.setup.running[c.pool[row]]
-        worth += max(net, 0.0) * contract.h100e * HOURS_PER_MONTH * level
-    owed = market.books.owed(cloud, "loan")
-    return max(cents(worth / rules.dscr) - owed, 0)
+    for item in backing(market, cloud, rate):
+        worth += item.worth_usd
+    return cents(worth / market.setup.scenario.finance.dscr)
+
+
+def debt_cents(market: "Market", cloud: str) -> int:
+    """Return what is owed on loans against a cloud's cash flow, its own and those of its vehicle, cents."""
+    return market.books.owed(cloud, "loan") + let_debt_cents(market, cloud)
+
+
+def let_debt_cents(market: "Market", cloud: str) -> int:
+    """Return what the vehicle of a cloud's sites owes for them, cents."""
+    return sum(
+        owed_on(market, loan) for loan in market.books.loans.values() if loan.lessee == cloud
+    )
+
+
+def owed_on(market: "Market", loan: Loan) -> int:
+    """Return what is still owed on a loan, cents."""
+    return market.books.claims.get((loan.lender, loan.borrower, "loan", loan.name), 0)
 
 
 def loan_for(market: "Market", site: Site, cost: int) -> Loan | None:
     """Return what a cloud could borrow to fit a site out: a share of the cost, within its debt room.
 
-    The lender's deposits bound it too. Nothing is drawn.
+    The lender's deposits bound it too, and a breach of a covenant rules it out. Nothing is drawn.
     """
-    share = market.setup.scenario.clouds[site.pool.cloud].debt_share
-    lender = _lender(market)
-    if share == 0 or lender is None:
+    cloud = site.pool.cloud
+    share = market.setup.scenario.clouds[cloud].debt_share
+    lender = richest_lender(market)
+    if share == 0 or lender is None or cloud in market.books.breached_since:
         return None
-    wanted = min(round(cost * share), debt_room_cents(market, site.pool.cloud))
+    wanted = min(round(cost * share), debt_room_cents(market, cloud))
     amount = min(wanted, max(market.books.deposits[lender], 0))
     return _loan(market, site, lender, amount) if amount > 0 else None
 
 
-def _lender(market: "Market") -> str | None:
+def richest_lender(market: "Market") -> str | None:
     """Return the lender with most deposits."""
     lenders = [n for n in market.setup.scenario.lenders if n not in market.books.failed]
     deposits, place = market.books.deposits, market.setup.place
@@ -53,16 +70,41 @@ def _lender(market: "Market") -> str | None:
 
 
 def _loan(market: "Market", site: Site, lender: str, amount: int) -> Loan:
-    rules = market.setup.scenario.finance
     kw = market.books.chips_kw.get(site.name, 0)
-    return Loan(
+    vehicle = vehicle_of(market, site.pool.cloud)
+    return project_loan(
+        market,
         name=f"loan for {site.name} from {kw} kW on" if kw else f"loan for {site.name}",
         lender=lender,
-        borrower=site.pool.cloud,
+        borrower=vehicle or site.pool.cloud,
+        lessee=site.pool.cloud if vehicle else None,
+        amount=amount,
+    )
+
+
+def vehicle_of(market: "Market", cloud: str) -> str | None:
+    """Return the vehicle that buys the chips of a cloud's sites and lets them to it, if there is one."""
+    vehicle = market.setup.scenario.clouds[cloud].site_vehicle
+    return None if vehicle in market.books.failed else vehicle
+
+
+def project_loan(
+    market: "Market", *, name: str, lender: str, borrower: str, lessee: str | None, amount: int
+) -> Loan:
+    """Return a loan on the terms of the day."""
+    rules = market.setup.scenario.finance
+    return Loan(
+        name=name,
+        lender=lender,
+        borrower=borrower,
         principal_cents=amount,
-        rate_per_year=rules.debt_rate_per_year,
+        rate_per_year=lending_rate_per_year(market, lessee or borrower),
         start=market.time,
         months=rules.debt_term_months,
+        lessee=lessee,
+        amortisation=rules.debt_amortisation,
+        interest_only_months=rules.debt_interest_only_months,
+        balloon_cents=round(amount * rules.debt_balloon_share),
     )
 
 

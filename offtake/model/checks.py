@@ -45,6 +45,7 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("clouds", "priority"): ("labs",),
     ("clouds", "owners"): ("investors", "labs", "clouds"),
     ("clouds", "regions"): ("regions",),
+    ("clouds", "site_vehicle"): ("landlords",),
     ("landlords", "region"): ("regions",),
     ("agreements", "lab"): ("labs",),
     ("agreements", "cloud"): ("clouds",),

@@ -157,9 +157,13 @@ class Site:
         return self.drawn_as or self.name
 
 
+Amortisation = Literal["level", "straight"]
+"""How a loan is repaid: in level payments, or in equal parts of principal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """Project debt repaid in level monthly payments (fin-3)."""
+    """Project debt, repaid in level payments or in equal parts, with a balloon or without (fin-3)."""
 
     name: str
     lender: str
@@ -168,9 +172,50 @@ class Loan:
     rate_per_year: float
     start: float
     months: int
+    lessee: str | None = None
+    """Cloud whose lease pays for it, where the borrower is a vehicle of its site."""
+    amortisation: Amortisation = "level"
+    interest_only_months: int = 0
+    balloon_cents: int = 0
+    """Part of the principal that is due in one sum at the end."""
+
+    @property
+    def cloud(self) -> str:
+        """The party whose cash flow it is lent against."""
+        return self.lessee or self.borrower
+
+    @property
+    def repaying_months(self) -> int:
+        """Months over which principal is repaid."""
+        return max(self.months - self.interest_only_months, 1)
+
+    def interest_cents(self, owed: int) -> int:
+        """Return a month's interest on what is owed."""
+        return round(owed * self.rate_per_year / 12)
+
+    def repayment_cents(self, owed: int, time: float) -> int:
+        """Return what is due of the principal at the end of a month; all that is left at the end.
+
+        Examples
+        --------
+        >>> loan = Loan(name="x", lender="l", borrower="b", principal_cents=1_200, rate_per_year=0.0,
+        ...             start=0, months=12, amortisation="straight", interest_only_months=2,
+        ...             balloon_cents=200)
+        >>> [loan.repayment_cents(1_200, month) for month in (1, 2, 3)], loan.repayment_cents(300, 12)
+        ([0, 0, 100], 300)
+        """
+        if time >= self.start + self.months:
+            return owed
+        if self.interest_only_months and time <= self.start + self.interest_only_months:
+            return 0
+        if self.amortisation == "straight":
+            wanted = -(-(self.principal_cents - self.balloon_cents) // self.repaying_months)
+        else:
+            wanted = max(self.payment_cents() - self.interest_cents(owed), 0)
+        return min(wanted, max(owed - self.balloon_cents, 0))
 
     def payment_cents(self) -> int:
-        """Return the level monthly payment.
+        """Return the level monthly payment once principal is repaid.
 
         Examples
         --------
@@ -179,10 +224,11 @@ class Loan:
         >>> loan.payment_cents()
         769231
         """
-        rate = self.rate_per_year / 12
+        rate, months = self.rate_per_year / 12, self.repaying_months
         if rate == 0:  # the formula below is 0 / 0
-            return round(self.principal_cents / self.months)
-        return round(self.principal_cents * rate / (1 - (1 + rate) ** -self.months))
+            return round((self.principal_cents - self.balloon_cents) / months)
+        discount = (1 + rate) ** -months
+        return round((self.principal_cents - self.balloon_cents * discount) * rate / (1 - discount))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

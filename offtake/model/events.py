@@ -409,6 +409,29 @@ class Borrowed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amended(Event):
+    """A loan has other terms from now on."""
+
+    loan: Loan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breached(Event):
+    """A borrower's cover has fallen below its covenant."""
+
+    name: str
+    cover: float
+    """Contracted cash flow over debt service, both of the next twelve months."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cured(Event):
+    """A borrower's cover is at its covenant again."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enacted(Event):
     """A policy is in force."""
 
@@ -548,6 +571,9 @@ AnyEvent = (
     | Promised
     | Settled
     | Borrowed
+    | Amended
+    | Breached
+    | Cured
     | Enacted
     | Repealed
     | Happened

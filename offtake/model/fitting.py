@@ -9,6 +9,7 @@ from offtake.model.chips import is_allotted, price_usd, usable_from
 from offtake.model.contracts import Site, Stage
 from offtake.model.events import Advanced, Energised, Posted, Posting
 from offtake.model.permits import objection_to_build
+from offtake.model.site_finance import buy_through_vehicle
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -48,6 +49,8 @@ def pay_for_chips(market: "Market", site: Site, cost: int, cause: str) -> bool:
     loan = loan_for(market, site, cost)
     if market.books.deposits[cloud] + (loan.principal_cents if loan else 0) < cost:
         return False
+    if loan is not None and loan.lessee is not None:
+        return buy_through_vehicle(market, loan, cloud, cost, cause, site.name)
     if loan is not None:
         draw(market, loan, cause)
     bill = Posting(cloud, "Suppliers", cost, "chips", site.name)

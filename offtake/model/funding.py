@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents, split
 from offtake.model.events import Claim, Posted, Posting
+from offtake.model.refinancing import refinance
 from offtake.model.seeing import runway_months
 from offtake.model.view import InvestorView
 
@@ -18,6 +19,7 @@ def finance(market: "Market") -> None:
     All answers are given before any money moves. A lab that is offered more than it asked for takes of
     each in proportion, and so does an investor that has offered more than it has.
     """
+    refinance(market)
     believed = market.books.believed
     assert believed is not None
     offers: dict[tuple[str, str], int] = {}

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.adopting import breakeven
+from offtake.model.borrowing import lending_rate_per_year, let_debt_cents
 from offtake.model.chips import price_usd
 from offtake.model.concentration import herfindahl
 from offtake.model.contracts import BEGUN, OPEN, Because, Stage
+from offtake.model.covenants import cover
 from offtake.model.demand import damped
 from offtake.model.losses import CAUSES
 from offtake.model.months import HOURS_PER_MONTH
@@ -526,6 +528,36 @@ def _posted(
         if posting.label in labels and who in total:
             total[who] += posting.cents
     return np.array(list(total.values())) / 100
+
+
+@observable("usd", "cloud")
+def debt_usd(market: "Market") -> np.ndarray:
+    """Owed on loans by a cloud itself."""
+    return np.array([market.books.owed(n, "loan") / 100 for n in market.setup.clouds])
+
+
+@observable("usd", "cloud")
+def debt_off_balance_usd(market: "Market") -> np.ndarray:
+    """Owed on loans by the vehicle that lets a cloud its sites, for that cloud; not on its balance sheet."""
+    return np.array([let_debt_cents(market, n) / 100 for n in market.setup.clouds])
+
+
+@observable("per_year", "cloud")
+def rate_of_debt(market: "Market") -> np.ndarray:
+    """Interest that lenders would ask of a cloud now, with the spread for its tenants."""
+    return np.array([lending_rate_per_year(market, n) for n in market.setup.clouds])
+
+
+@observable("ratio", "cloud")
+def debt_cover(market: "Market") -> np.ndarray:
+    """Contracted cash flow over debt service, both of the next twelve months; empty without debt."""
+    return _finite(cover(market, n) for n in market.setup.clouds)
+
+
+@observable("count")
+def breaches(market: "Market") -> np.ndarray:
+    """Borrowers that are in breach of their covenant."""
+    return np.array([float(len(market.books.breached_since.keys() - market.books.failed))])
 
 
 @observable("usd", "lab", headline=True)

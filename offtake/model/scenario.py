@@ -251,7 +251,30 @@ class Finance(Part):
     debt_term_months: Annotated[int, Field(ge=1, le=360)] = 60
     """Term of project debt, months."""
     debt_rate_per_year: Share = 0.11
-    """Interest on project debt, a year."""
+    """Interest on project debt, a year, before what lenders add for the credit of tenants."""
+    lender_recovery: Share = 1.0
+    """Part of contracted cash flow that lenders expect to recover when a tenant fails: they add the rest,
+    times the hazard of the tenants, to the rate; 1 for no spread (fin-3)."""
+    debt_amortisation: Literal["level", "straight"] = "level"
+    """How project debt is repaid: in level payments, or in equal parts of principal."""
+    debt_interest_only_months: Months = 0
+    """Months after the draw in which interest is paid and no principal."""
+    debt_balloon_share: Share = 0.0
+    """Part of the principal that is due in one sum at the end of the term."""
+    refinances: bool = False
+    """Whether borrowers replace a loan at its end, or when another is cheaper, as far as lenders lend."""
+    refinancing_fee: Share = 0.01
+    """Fee for a loan that replaces another, share of its principal."""
+    covenant_dscr: NonNegative = 0.0
+    """Cover of the next twelve months' debt service by contracted cash flow below which a borrower is in
+    breach; 0 for no covenant."""
+    covenant_remedy: Literal["stop-draws", "reprice", "accelerate"] = "stop-draws"
+    """What follows on a breach: no further draws; also a higher rate; or, once it is not cured in time, all
+    loans due at once."""
+    covenant_cure_months: Months = 6
+    """Months that a breach may last before loans are due at once."""
+    covenant_margin_per_year: Share = 0.02
+    """What a breach adds to the rate of each loan, once, a year."""
     base_hazard_per_month: Share = 0.001
     """Believed monthly hazard that a lab with ample runway fails."""
     runway_hazard: NonNegative = 0.02
@@ -437,6 +460,9 @@ class Cloud(Participant):
     """Regions where it builds; empty for all."""
     debt_share: Share = 0.0
     """Largest share of a project financed by debt."""
+    site_vehicle: str | None = None
+    """Landlord that buys the chips of its sites with the loan and lets them to it: the debt is then off its
+    balance sheet, and without recourse to it."""
     debt_usd: Usd = 0.0
     """Debt at the start, USD, owed to the lender with most cash."""
     debt_rate_per_year: Share = 0.11

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offtake.model.bills import cloud_bills, income, lab_bills
+from offtake.model.bills import cloud_bills, income, lab_bills, other_bills
 from offtake.model.books import EXTERNAL
 from offtake.model.cents import split
 from offtake.model.damages import damages_bill, damages_due
@@ -51,6 +51,7 @@ def settle(market: "Market") -> None:
     damages = list(damages_due(market))
     bills = [*cloud_bills(market, market.used_h100e), *(damages_bill(market, d) for d in damages)]
     market.post(paid(books.deposits, bills, overdraft))
+    market.post(paid(books.deposits, other_bills(market), overdraft))
     for change in (*bank_changes(market, market.used_h100e), *damages):
         market.apply(change)
     revise_prices(market)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.assigning import assign, auctioned, may_be_assigned
 from offtake.model.cents import cents, split
+from offtake.model.covenants import check_covenants
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.standing import parties
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def check_solvency(market: "Market") -> None:
     """Whoever has been in arrears beyond the grace period fails: claims are paid pari passu (ins-1)."""
+    check_covenants(market)
     grace = market.setup.scenario.finance.grace_months
     for name in list(market.books.arrears_since):
         if name in market.books.failed:

@@ -1,0 +1,67 @@
+"""What lenders lend, in the whole market, against closed forms (row D10, fin-3)."""
+
+import pytest
+
+from offtake.model.market import Market
+from tests.degenerate import after, cloud, contract, lab, scenario, silent
+
+HOUR = 730.5
+UNITS = 100.0
+"""Compute of the site, in units of 1,000 H100e."""
+MILLION = 1e6
+
+
+def drawn(*, finance: dict[str, float], price: float, months: int = 60) -> Market:
+    """Return a market whose cloud borrows all it can for a site under one contract."""
+    given = scenario(
+        {"Lab": lab(1.0)},
+        {"Cloud": cloud(0.0, 0.0, debt_share=1.0, cash_usd=1e12)},
+        chip={"price_usd_per_h100e": 100_000.0},
+        finance=finance,
+        lenders={"Lender": {"cash_usd": 1e12}},
+        contracts={"let": contract("Lab", "Cloud", UNITS, price, end=months)},
+        sites={
+            "site": {
+                "cloud": "Cloud",
+                "region": "home",
+                "capacity_mw": UNITS,
+                "stage": "powered",
+                "chip": "chip",
+            }
+        },
+    )
+    quiet = {"Lab": {"procurer": silent}, "Cloud": {"builder": lambda view: ()}}
+    return after(given, 0.5, strategies=quiet)
+
+
+PRICE = 100 * MILLION / (UNITS * 1000 * HOUR)
+"""Price at which the contract brings 100m USD a month."""
+
+
+def test_debt_is_contracted_cash_flow_over_the_cover() -> None:
+    """D10: 100m a month for 60 months at 1% a month and a cover of 1.3 carry 3,458.08m."""
+    market = drawn(finance={"dscr": 1.3, "debt_rate_per_year": 0.12}, price=PRICE)
+    (loan,) = market.books.loans.values()
+    assert loan.principal_cents / 100 / MILLION == pytest.approx(3458.08, abs=1e-2)
+
+
+def test_level_payments_are_the_debt_times_the_recovery_factor() -> None:
+    """D10: .0222444 a month of 3,458.08m is 76.92m, which 100m cover 1.3 times."""
+    market = drawn(finance={"dscr": 1.3, "debt_rate_per_year": 0.12}, price=PRICE)
+    (loan,) = market.books.loans.values()
+    assert loan.payment_cents() / loan.principal_cents == pytest.approx(0.0222444, abs=1e-7)
+    assert 100 * MILLION / (loan.payment_cents() / 100) == pytest.approx(1.3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("hazard", "recovery"), [(0.002, 0.5), (0.01, 0.4), (0.01, 0.0)])
+def test_a_lender_breaks_even_at_the_spread_for_its_tenant(hazard: float, recovery: float) -> None:
+    """Duffie and Singleton 1999: hazard times loss given default; debt shrinks with it as in D10."""
+    rules = {"dscr": 1.3, "debt_rate_per_year": 0.12}
+    market = drawn(
+        finance=rules | {"base_hazard_per_month": hazard, "lender_recovery": recovery}, price=PRICE
+    )
+    (loan,) = market.books.loans.values()
+    rate = 0.12 / 12 + (1 - recovery) * hazard
+    assert loan.rate_per_year / 12 == pytest.approx(rate, rel=1e-12)
+    level = (1 - (1 + rate) ** -60) / rate
+    assert loan.principal_cents / 100 == pytest.approx(100 * MILLION * level / 1.3, rel=1e-8)
