@@ -18,6 +18,7 @@ from offtake.commands.terminal import StdoutClosed, Terminal, complain, say
 COMMANDS = {
     "demo": "Run the embedded baseline and draw its market shares.",
     "run": "Run a scenario under one seed or many.",
+    "compare": "Hold scenarios or results against the first, seed by seed.",
     "study": "Plan, run and read studies of thousands of runs.",
     "scenario": "List, show, check and start scenarios.",
     "schedule": "Print the phases of a month.",

@@ -26,6 +26,8 @@ EXPECTED = {
     "offtake.experiments.results.FolderInUse": Code.IN_USE,
     "offtake.experiments.results.CannotWrite": Code.RESOURCES,
     "offtake.experiments.results.ResultsDamaged": Code.DAMAGED,
+    "offtake.experiments.comparison.Unlike": Code.USAGE,
+    "offtake.experiments.inputs.CannotSeparate": Code.SCENARIO,
     "offtake.experiments.studies.condition.NoSuchRun": Code.USAGE,
     "offtake.experiments.studies.designs.ExtraMissing": Code.USAGE,
     "offtake.experiments.studies.designs.UnusablePoints": Code.SCENARIO,

@@ -115,14 +115,23 @@ def _unnamed(rows: pl.DataFrame) -> list[pl.Expr]:
     return [pl.col(name).cast(pl.String).fill_null("") for name in ("name", "other")]
 
 
-def median_seed(result: Result, lab: str) -> int:
-    """Return the seed whose final dependence of a lab on its first supplier is the median."""
+def first_supplier(result: Result, lab: str) -> str:
+    """Return the cloud a lab depends on most in the first month, by the median over the runs."""
     rows = result.trajectories.filter(observable="dependence", name=lab)
     if rows.is_empty():
-        return result.seeds[(len(result.seeds) - 1) // 2]
+        return ""
     first = over_runs(rows.filter(pl.col("month") == pl.col("month").min()))
-    supplier = first.sort("median", "other", descending=[True, False], nulls_last=True)["other"][0]
-    last = rows.filter(pl.col("month") == pl.col("month").max(), other=supplier)
+    ranked = first.sort("median", "other", descending=[True, False], nulls_last=True)
+    return str(ranked["other"][0])
+
+
+def median_seed(result: Result, lab: str) -> int:
+    """Return the seed whose final dependence of a lab on its first supplier is the median."""
+    supplier = first_supplier(result, lab)
+    rows = result.trajectories.filter(observable="dependence", name=lab, other=supplier)
+    if rows.is_empty():
+        return result.seeds[(len(result.seeds) - 1) // 2]
+    last = rows.filter(pl.col("month") == pl.col("month").max())
     ordered = last.with_columns(pl.col("value").fill_nan(None)).sort("value", "seed")
     return int(ordered["seed"][(ordered.height - 1) // 2])
 
