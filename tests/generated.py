@@ -218,6 +218,10 @@ def _finance(draw: st.DrawFn) -> Finance:
         covenant_dscr=draw(st.sampled_from([0.0, 1.5])),
         covenant_remedy=draw(st.sampled_from(["stop-draws", "reprice", "accelerate"])),
         covenant_cure_months=draw(st.sampled_from([0, 3])),
+        debt_secured=draw(st.booleans()),
+        renegotiates=draw(st.booleans()),
+        restructuring_majority=draw(st.sampled_from([0.5, 1.0])),
+        restructuring_extension_months=draw(st.sampled_from([0, 12])),
     )
 
 
@@ -354,6 +358,7 @@ def _buyer(draw: st.DrawFn, mw: int, least_cash_usd: float) -> Lab:
         compute_h100e_hours_per_user=INFERENCE_SHARE * h100e * HOURS_PER_MONTH / (users * 1e6),
         training_h100e=(1 - INFERENCE_SHARE) * h100e,
         parent_funding_usd_per_year=draw(st.sampled_from([0.0, 1e9])),
+        overhead_revenue_share=draw(st.sampled_from([0.25, 0.25, 0.7])),
         **draw(st.sampled_from([{}, {}, IDLE])),
     )
 

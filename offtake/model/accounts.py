@@ -74,6 +74,9 @@ def _of_entry(month: int, entry: Posted) -> Iterator[Flow]:
         yield month, "deposits", label, payee, cents
         if label in CAPITAL:
             yield month, "fixed capital", label, payer, cents
+        elif label == "site sale":
+            yield month, "fixed capital", label, payer, cents
+            yield month, "fixed capital", label, payee, -cents
         elif label == "asset sale":
             yield month, "assets", label, payee, -cents
             yield month, "assets", label, payer, cents
@@ -87,6 +90,8 @@ def _of_entry(month: int, entry: Posted) -> Iterator[Flow]:
 def _change_of_claim(month: int, entry: Posted, cents: int) -> str:
     if month == OPENING:
         return "opening"
+    if entry.cause.startswith("restructuring:"):
+        return "rescheduled"
     if cents > 0:
         return "new claims"
     return "written off" if entry.cause.startswith("event:") else "claims settled"

@@ -67,15 +67,18 @@ from offtake.model.events import (
     Promised,
     Refused,
     Released,
+    Renegotiated,
     Repealed,
     Repriced,
     Reserved,
+    Restructured,
     Served,
     Settled,
     ShellsCleared,
     ShellsOffered,
     Shipped,
     Signed,
+    Sold,
     Stepped,
     Tendered,
     Terminated,
@@ -232,6 +235,14 @@ class Books:
         self.capital: dict[str, int] = {}
         self.assets: dict[str, int] = {}
         self.failed: set[str] = set()
+        self.cascade: dict[str, tuple[str, ...]] = {}
+        """By participant that has failed, whose failures it followed."""
+        self.hit: dict[str, dict[str, float]] = {}
+        """By participant, whose failures have cost it money or contracts, and when last."""
+        self.lost_cents: dict[str, int] = {}
+        """By participant, what of its claims was written off, recoveries counted."""
+        self.restructured: dict[str, int] = {}
+        """By participant, how often it was restructured."""
         self.sites: dict[str, Site] = {}
         self.shells_kw: dict[str, int] = {}
         self.energisations: list[tuple[float, Site]] = []
@@ -328,6 +339,7 @@ class Books:
                 self.contracts.price[row] = event.price_usd_per_h100e_hour
             case Ended() | Terminated():
                 self._end(event.contract, time, type(event).__name__.lower())
+                self._note_contagion(event)
             case NoticeGiven():
                 self._give_notice(event.contract, event.end)
             case Banked():
@@ -374,8 +386,15 @@ class Books:
                 self._close_month()
             case Believed():
                 self.believed = event
+            case Renegotiated():
+                self._renegotiate(event)
+            case Restructured():
+                self.restructured[event.name] = self.restructured.get(event.name, 0) + 1
+            case Sold():
+                self._sell(event)
             case Defaulted():
                 self.failed.add(event.name)
+                self.cascade[event.name] = event.following
             case Tendered() | Refused() | Objected():
                 pass  # said, and kept in the journal; nothing changes
             case _:
@@ -539,6 +558,11 @@ class Books:
                 self.capital[posting.payer] += posting.cents
             elif posting.label == "asset sale":
                 self.assets[posting.payee] -= posting.cents
+            elif posting.label == "site sale":
+                self.capital[posting.payer] += posting.cents
+                self.capital[posting.payee] -= posting.cents
+            elif posting.label == "recovery":
+                self._lose(posting.payee, posting.payer, -posting.cents)
             elif posting.label == "round":
                 self.last_round[posting.payee] = self.time
         self.postings.extend(postings)
@@ -549,11 +573,30 @@ class Books:
                 self.claims[key] = left
             else:
                 self.claims.pop(key, None)
+            if claim.cents < 0 and claim.issuer in self.failed and claim.kind != "equity":
+                self._lose(claim.holder, claim.issuer, -claim.cents)
             if claim.kind == "arrears":
                 self._mark_arrears(claim.issuer)
             elif claim.kind == "prepayment":
                 prepaid = self.contracts.prepaid_cents
                 prepaid[claim.reference] = prepaid.get(claim.reference, 0) + claim.cents
+
+    def _lose(self, holder: str, issuer: str, cents: int) -> None:
+        """Count what a failure costs, or what is recovered of it."""
+        self.lost_cents[holder] = self.lost_cents.get(holder, 0) + cents
+        if cents > 0:
+            self.hit.setdefault(holder, {})[issuer] = self.time
+
+    def _note_contagion(self, event: Ended | Terminated) -> None:
+        """Note whom a failure has cost a contract, its own or one that was accelerated after it."""
+        contract = self.contracts.facts[self.contracts.row[event.contract]]
+        pair = {contract.buyer, contract.seller}
+        kind, _, number = event.cause.partition(":")
+        origin = self.journal[int(number)][1] if kind == "event" else None
+        behind = {origin.name} if isinstance(origin, Defaulted) else pair & self.failed
+        for name in pair - self.failed:
+            for failed in behind:
+                self.hit.setdefault(name, {})[failed] = self.time
 
     def _mark_arrears(self, issuer: str) -> None:
         if not self.owed(issuer, "arrears"):
@@ -668,6 +711,32 @@ class Books:
         self.takeovers.append(
             TakenOver(site=taken, seller=site.pool.cloud, at=time, vacant_months=time - left.since)
         )
+
+    def _sell(self, event: Sold) -> None:
+        """Give a site that delivers another owner; nothing of it is kept for the old one's products."""
+        site = self.sites[event.site]
+        old = self.pool_index[site.pool]
+        self.energised_kw[old] -= site.capacity_kw
+        self.own_kw[old] = min(self.own_kw[old], self.energised_kw[old])
+        sold = replace(site, pool=replace(site.pool, cloud=event.to), own_kw=0)
+        self._advance(sold)
+        new = self.pool_index[sold.pool]
+        self.energised_kw[new] += site.capacity_kw
+        self._deliver(old)
+        self._deliver(new)
+
+    def _renegotiate(self, event: Renegotiated) -> None:
+        row = self.contracts.row[event.contract]
+        before = self.contracts.facts[row]
+        after = replace(before, capacity_kw=event.capacity_kw, end=event.end)
+        self._commit(before, -1)
+        self._commit(after, 1)
+        c = self.contracts
+        c.facts[row] = after
+        c.price[row], c.end[row] = event.price_usd_per_h100e_hour, event.end
+        c.kw[row] = int(c.kw[row]) * event.capacity_kw // before.capacity_kw
+        c.full_kw[row] = event.capacity_kw
+        self._deliver(int(c.pool[row]))
 
     def _commit(self, contract: Contract, sign: int) -> None:
         pool = self.pool_index[contract.pool]

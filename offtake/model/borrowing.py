@@ -79,6 +79,7 @@ def _loan(market: "Market", site: Site, lender: str, amount: int) -> Loan:
         borrower=vehicle or site.pool.cloud,
         lessee=site.pool.cloud if vehicle else None,
         amount=amount,
+        site=site.name,
     )
 
 
@@ -89,7 +90,14 @@ def vehicle_of(market: "Market", cloud: str) -> str | None:
 
 
 def project_loan(
-    market: "Market", *, name: str, lender: str, borrower: str, lessee: str | None, amount: int
+    market: "Market",
+    *,
+    name: str,
+    lender: str,
+    borrower: str,
+    lessee: str | None,
+    amount: int,
+    site: str,
 ) -> Loan:
     """Return a loan on the terms of the day."""
     rules = market.setup.scenario.finance
@@ -101,6 +109,7 @@ def project_loan(
         rate_per_year=lending_rate_per_year(market, lessee or borrower),
         start=market.time,
         months=rules.debt_term_months,
+        site=site,
         lessee=lessee,
         amortisation=rules.debt_amortisation,
         interest_only_months=rules.debt_interest_only_months,

@@ -31,6 +31,11 @@ class Calendar:
         self._numbers += 1
         heapq.heappush(self.entries, Entry(time, rank, self._numbers, name, action))
 
+    def drop(self, action: str, name: str) -> None:
+        """Remove what an action of a named thing is dated for; nothing if it is not dated."""
+        self.entries = [e for e in self.entries if (e.action, e.name) != (action, name)]
+        heapq.heapify(self.entries)
+
     def next_time(self) -> float:
         """Return the time of the earliest entry, infinity when there is none."""
         return self.entries[0].time if self.entries else float("inf")

@@ -172,6 +172,8 @@ class Loan:
     rate_per_year: float
     start: float
     months: int
+    site: str = ""
+    """Site whose chips it pays for; empty for none."""
     lessee: str | None = None
     """Cloud whose lease pays for it, where the borrower is a vehicle of its site."""
     amortisation: Amortisation = "level"

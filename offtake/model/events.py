@@ -527,10 +527,43 @@ class Believed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renegotiated(Event):
+    """A contract goes on at another price, for another quantity and another term."""
+
+    contract: str
+    price_usd_per_h100e_hour: float
+    capacity_kw: int
+    end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restructured(Event):
+    """A participant in arrears has agreed with its creditors; what it owes is rescheduled (ins-1)."""
+
+    name: str
+    owed_cents: int
+    swapped_cents: int
+    """Part of it that becomes equity of its creditors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold(Event):
+    """A site that delivers has another owner."""
+
+    site: str
+    to: str
+    seller: str
+    """Whoever owned its chips: the failed cloud, or the vehicle that let them to it."""
+    paid_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defaulted(Event):
     """A participant has failed: it signs nothing more; it is never removed."""
 
     name: str
+    following: tuple[str, ...] = ()
+    """Participants whose failure has cost it money or contracts in the year before (contagion)."""
 
 
 AnyEvent = (
@@ -582,5 +615,8 @@ AnyEvent = (
     | Cleared
     | Served
     | Believed
+    | Renegotiated
+    | Restructured
+    | Sold
     | Defaulted
 )

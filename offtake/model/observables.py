@@ -11,6 +11,7 @@ import numpy as np
 
 from offtake.model.adopting import breakeven
 from offtake.model.borrowing import lending_rate_per_year, let_debt_cents
+from offtake.model.cascades import largest_chain
 from offtake.model.chips import price_usd
 from offtake.model.concentration import herfindahl
 from offtake.model.contracts import BEGUN, OPEN, Because, Stage
@@ -689,6 +690,37 @@ def loss_of_means(market: "Market") -> np.ndarray:
 def defaults(market: "Market") -> np.ndarray:
     """Participants that have failed so far."""
     return np.array([float(len(market.books.failed))])
+
+
+@observable("count")
+def defaults_by_contagion(market: "Market") -> np.ndarray:
+    """Participants that have failed so far after the failure of others had cost them money or contracts."""
+    return np.array([float(sum(1 for after in market.books.cascade.values() if after))])
+
+
+@observable("count")
+def largest_cascade(market: "Market") -> np.ndarray:
+    """Participants in the largest chain of failures so far, the first of them included."""
+    return np.array([float(largest_chain(market.books.cascade))])
+
+
+@observable("count")
+def restructurings(market: "Market") -> np.ndarray:
+    """Plans that participants in arrears have agreed with their creditors so far."""
+    return np.array([float(sum(market.books.restructured.values()))])
+
+
+@observable("usd")
+def written_off_usd(market: "Market") -> np.ndarray:
+    """Claims on failed participants written off so far, recoveries deducted."""
+    return np.array([sum(market.books.lost_cents.values()) / 100])
+
+
+@observable("usd")
+def lost_by_lenders_usd(market: "Market") -> np.ndarray:
+    """Part of what was written off that lenders have lost."""
+    lenders = market.setup.scenario.lenders
+    return np.array([sum(market.books.lost_cents.get(n, 0) for n in lenders) / 100])
 
 
 HEADLINE: dict[str, Callable[["Market"], object]] = {

@@ -145,10 +145,30 @@ def residual(
 ) -> np.ndarray:
     """Return RV(T): what a vintage earns on the market after a term, USD per H100e at its end (cst-4)."""
     left = np.where(months % life_months == 0, 0, life_months - months % life_months)
-    start = busy * price * np.exp(-decline_per_month * months)
+    return earnings(
+        start=busy * price * np.exp(-decline_per_month * months),
+        running=running,
+        decline_per_month=decline_per_month,
+        rate_per_month=rate_per_month,
+        months=left,
+    )
+
+
+def earnings(
+    *,
+    start: np.ndarray,
+    running: float,
+    decline_per_month: float,
+    rate_per_month: float,
+    months: np.ndarray,
+) -> np.ndarray:
+    """Return the present value of an H100e that earns `start` an hour, less and less, USD per H100e.
+
+    It runs for some months at most, and no longer than it earns what it costs to run.
+    """
     ratio = np.maximum(start, 1e-300) / max(running, 1e-12)
     paying = np.log(np.maximum(ratio, 1.0)) / max(decline_per_month, 1e-12)
-    m = np.minimum(left, np.floor(paying))
+    m = np.minimum(months, np.floor(paying))
     both = (1 + rate_per_month) * math.exp(decline_per_month) - 1
     income = start * annuity(both, m) - running * annuity(rate_per_month, m)
     return HOURS_PER_MONTH * np.maximum(income, 0.0)

@@ -17,6 +17,7 @@ from offtake.model.events import (
     Opened,
     Parted,
     Posted,
+    Sold,
     Transferred,
 )
 from offtake.model.losses import CAUSES
@@ -311,7 +312,7 @@ def _follow(tenancies: dict[str, Tenancy], event: Event) -> None:
             left = whole.capacity_kw - event.capacity_kw
             tenancies[event.site] = whole._replace(capacity_kw=left)
             tenancies[event.part] = whole._replace(capacity_kw=event.capacity_kw)
-        case Transferred():
+        case Transferred() | Sold():
             tenancies[event.site] = tenancies[event.site]._replace(tenant=event.to)
 
 
@@ -336,6 +337,9 @@ def _told_of_site(now: dict[str, Tenancy], before: Tenancy | None, event: Event)
                 "capacity_kw": kw,
                 "detail": detail,
             }
+        case Sold():
+            who, kw = now[event.site]
+            return {"actor": who, "target": event.seller, "capacity_kw": kw, "detail": event.site}
         case _:
             return {}
     return {"actor": who, "capacity_kw": kw, "detail": detail}
@@ -353,7 +357,9 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
         or facts.get("event")
         or facts.get("chip_class"),
         "capacity_kw": facts.get("capacity_kw"),
-        "usd_cents": facts.get("paid_cents") or facts.get("damages_cents"),
+        "usd_cents": facts.get("paid_cents")
+        or facts.get("damages_cents")
+        or facts.get("owed_cents"),
         "detail": facts.get("reason") or facts.get("outcome") or facts.get("tender"),
     }
     tranche = facts.get("tranche")
@@ -376,6 +382,12 @@ def _told(market: "Market", event: Event) -> dict[str, Any]:
     if site is not None:
         told |= {"actor": site.pool.cloud, "target": site.landlord, "capacity_kw": site.capacity_kw}
         told["detail"] = f"{site.name}: {site.stage.name.lower()}"
+    if facts.get("following"):
+        told["detail"] = f"after {', '.join(facts['following'])}"
+    if "swapped_cents" in facts:
+        told["detail"] = f"{facts['swapped_cents'] / 100:.2f} USD for equity"
+    if "cover" in facts:
+        told["detail"] = f"cover {facts['cover']:.3f}"
     clause = facts.get("clause")
     if clause is not None:
         lab, cloud = parties(clause)

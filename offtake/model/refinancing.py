@@ -67,6 +67,7 @@ def _draw_anew(market: "Market", old: Loan, lender: str, amount: int) -> None:
         borrower=old.borrower,
         lessee=old.lessee,
         amount=amount,
+        site=old.site,
     )
     cause = f"refinancing:{old.name}"
     market.apply(Borrowed(loan=new, cause=cause))

@@ -279,8 +279,21 @@ class Finance(Part):
     """Believed monthly hazard that a lab with ample runway fails."""
     runway_hazard: NonNegative = 0.02
     """Added hazard a month, divided by months of runway."""
+    debt_secured: bool = False
+    """Whether loans are secured by the site they pay for: if it is sold out of an estate, they are paid
+    first."""
     grace_months: Annotated[int, Field(ge=0, le=24)] = 2
     """Months of arrears before default (ins-1)."""
+    renegotiates: bool = False
+    """Whether labs and clouds in arrears beyond grace talk with their creditors before they fail (ins-1)."""
+    most_restructurings: Annotated[int, Field(ge=0, le=20)] = 1
+    """How often one participant can be restructured."""
+    restructuring_majority: Share = 0.667
+    """Part of what is owed whose creditors must accept a plan; they bind the others."""
+    restructuring_months: Annotated[int, Field(ge=1, le=360)] = 36
+    """Months over which what is owed is repaid under a plan."""
+    restructuring_extension_months: Months = 12
+    """Months by which a contract is extended whose price a plan lowers."""
     revenue_multiple: NonNegative = 12.0
     """Post-money valuation of a round over forward yearly revenue, at no growth (fin-6)."""
     growth_multiple: NonNegative = 10.0

@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 from offtake.model.assigning import assign, auctioned, may_be_assigned
 from offtake.model.cents import cents, split
 from offtake.model.covenants import check_covenants
+from offtake.model.estate import sell_sites
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.restructuring import restructure
 from offtake.model.standing import parties
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
+
+CONTAGION_MONTHS = 12
+"""Months for which a loss to a failed participant counts as a cause of one's own failure."""
 
 
 def check_solvency(market: "Market") -> None:
@@ -18,18 +23,29 @@ def check_solvency(market: "Market") -> None:
     check_covenants(market)
     grace = market.setup.scenario.finance.grace_months
     for name in list(market.books.arrears_since):
-        if name in market.books.failed:
+        since = market.books.arrears_since.get(name)
+        if since is None or name in market.books.failed:
             continue
-        if market.time - market.books.arrears_since[name] >= grace:
+        if market.time - since >= grace and not restructure(market, name):
             _fail(market, name)
 
 
 def _fail(market: "Market", name: str) -> None:
-    cause = f"event:{market.apply(Defaulted(name=name, cause='arrears beyond grace'))}"
+    told = Defaulted(name=name, following=_following(market, name), cause="arrears beyond grace")
+    cause = f"event:{market.apply(told)}"
     accelerate(market, name, cause)
     _end_contracts(market, name, cause)
     _lapse(market, name, cause)
+    sell_sites(market, name, cause)
     _share_out(market, name, cause)
+
+
+def _following(market: "Market", name: str) -> tuple[str, ...]:
+    """Return whose failures have cost a participant money or contracts of late."""
+    place = market.setup.place
+    hit = market.books.hit.get(name, {})
+    late = [n for n, when in hit.items() if market.time - when <= CONTAGION_MONTHS]
+    return tuple(sorted(late, key=place.__getitem__))
 
 
 def accelerate(market: "Market", failed: str, cause: str) -> None:
