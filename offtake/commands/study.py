@@ -414,6 +414,24 @@ def verify(terminal: Terminal, folder: Path, runs: int, as_json: bool) -> int:
     return Code.DAMAGED if found["damage"] or found["differ"] else Code.DONE
 
 
+@command.command(help="Make a few large files of the many small ones in DIR; nothing else changes.")
+@folder_argument
+@json_option
+@voice_options
+@click.pass_obj
+def compact(terminal: Terminal, folder: Path, as_json: bool) -> None:
+    """Merge the parts of a study's folder."""
+    from offtake.experiments.studies.study import Study
+
+    found = Study.open(folder).compact()
+    if as_json:
+        emit_json(
+            {"schema": "offtake.study-compact/1", "before": found.before, "after": found.after}
+        )
+    else:
+        emit(f"{found.before:,} parts became {found.after:,}")
+
+
 @command.command(help="Describe DIR for archives and other programs.")
 @folder_argument
 @click.option("--ro-crate", is_flag=True, required=True, help="Write RO-Crate metadata into DIR.")

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import time
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -30,9 +31,13 @@ class Formula:
         raise NotImplementedError
 
     def frames(self) -> dict[str, pl.DataFrame]:
-        months = {"month": range(self.month), "observable": "efficiency", "name": "", "other": ""}
-        rows = pl.DataFrame(months, schema_overrides={"month": pl.Int64})
-        return {"trajectories": rows.with_columns(value=pl.lit(self.value()))}
+        return {"trajectories": _months(self.month).with_columns(value=pl.lit(self.value()))}
+
+
+@cache
+def _months(count: int) -> pl.DataFrame:
+    months = {"month": range(count), "observable": "efficiency", "name": "", "other": ""}
+    return pl.DataFrame(months, schema_overrides={"month": pl.Int64})
 
 
 def ishigami(x: list[float]) -> float:
@@ -42,6 +47,30 @@ def ishigami(x: list[float]) -> float:
 class Ishigami(Formula):
     def value(self) -> float:
         return ishigami(self.x)
+
+
+class SobolG(Formula):
+    """Sobol's g-function of eight inputs between 0 and 1."""
+
+    INPUTS = (
+        "usage_growth_per_month",
+        "willingness_growth_per_month",
+        "efficiency_growth_per_month",
+        "churn_per_month",
+        "innovation_per_year",
+        "imitation_per_year",
+        "value_slope",
+        "quality_persistence",
+    )
+    WEIGHTS = (0.0, 1.0, 4.5, 9.0, 99.0, 99.0, 99.0, 99.0)
+
+    def __init__(self, scenario: Scenario, *, rng: int, check: bool = True) -> None:
+        super().__init__(scenario, rng=rng)
+        self.x = [getattr(scenario.demand, name) for name in self.INPUTS]
+
+    def value(self) -> float:
+        pairs = zip(self.x, self.WEIGHTS, strict=True)
+        return math.prod((abs(4 * x - 2) + a) / (1 + a) for x, a in pairs)
 
 
 class Noisy(Formula):

@@ -10,7 +10,7 @@ from offtake.experiments.studies.designs import futures
 from offtake.experiments.studies.parts import Design, Record
 from offtake.experiments.studies.report import document
 from tests.studies.made import STUBS, X, between, study
-from tests.studies.stubs import ishigami
+from tests.studies.stubs import SobolG, ishigami
 
 SUMMARY = Record(level="summary")
 
@@ -83,6 +83,7 @@ def test_saltelli_finds_the_published_indices_of_ishigami(tmp_path):
         uncertain=between(-math.pi, math.pi),
         design=Design(method="saltelli", points=1024, replicates=1, seed=1),
         record=SUMMARY,
+        months=1,
     )
     done = asked.run(tmp_path / "out", engine="here", model=f"{STUBS}:Ishigami")
     (found,) = document(done)["sensitivity"]
@@ -91,6 +92,23 @@ def test_saltelli_finds_the_published_indices_of_ishigami(tmp_path):
     # Ishigami and Homma (1990), a = 7, b = 0.1
     assert first == pytest.approx([0.3139, 0.4424, 0.0], abs=0.03)
     assert total == pytest.approx([0.5576, 0.4424, 0.2437], abs=0.03)
+
+
+def test_saltelli_finds_the_published_indices_of_sobols_g(tmp_path):
+    pytest.importorskip("SALib")
+    names = tuple(f"demand.{name}" for name in SobolG.INPUTS)
+    asked = study(
+        months=1,
+        uncertain=between(0.0, 1.0, names),
+        design=Design(method="saltelli", points=256, replicates=1, seed=1),
+        record=SUMMARY,
+    )
+    done = asked.run(tmp_path / "out", engine="here", model=f"{STUBS}:SobolG")
+    (found,) = document(done)["sensitivity"]
+    first, total = ([found["indices"][name][key] for name in names] for key in ("S1", "ST"))
+    # Saltelli et al. (2010), Computer Physics Communications 181(2), a = 0, 1, 4.5, 9, 99 ...
+    assert first == pytest.approx([0.716, 0.179, 0.0237, 0.0072, *[0.0001] * 4], abs=0.05)
+    assert total == pytest.approx([0.788, 0.242, 0.0343, 0.0105, *[0.0001] * 4], abs=0.05)
 
 
 def test_morris_finds_the_slopes_of_a_line(tmp_path):

@@ -13,10 +13,11 @@ import pytest
 
 import offtake as ot
 from offtake.experiments.results import FolderInUse, FolderTaken
+from offtake.experiments.studies.bands import bands
 from offtake.experiments.studies.engines import UnknownEngine
 from offtake.experiments.studies.parts import Design, Outcome, Record
 from offtake.experiments.studies.processes import Processes
-from offtake.experiments.studies.report import bands, document, text
+from offtake.experiments.studies.report import document, text
 from offtake.experiments.studies.sweep import TooManyFailures, claimed
 from offtake.experiments.studies.work import Job, work
 from tests.studies.made import STUBS, X, digest, part, statuses, study
@@ -223,6 +224,50 @@ def test_parts_are_plain_parquet_for_anybody(undisturbed):
     assert ticks.schema == {
         "run": pl.UInt32, "month": pl.UInt16, "series": pl.UInt16, "value": pl.Float32
     }  # fmt: skip
+
+
+def test_parts_are_read_by_duckdb_and_pandas(undisturbed):
+    duckdb = pytest.importorskip("duckdb", reason="needs DuckDB")
+    asked = f"""
+        select count(*), count(distinct run_id), sum(value)
+        from read_parquet('{undisturbed}/runs/*.parquet') as runs
+        join read_parquet('{undisturbed}/plan.parquet') as plan using (run, run_id)
+    """
+    (found,) = duckdb.sql(asked).fetchall()
+    rows = ot.Study.open(undisturbed).runs().collect()
+    assert found == (44, 44, pytest.approx(rows["value"].sum()))
+    ticks = duckdb.sql(f"select * from read_parquet('{undisturbed}/ticks/*.parquet')").df()
+    assert dict(ticks.dtypes.astype(str)) == {
+        "run": "uint32", "month": "uint16", "series": "uint16", "value": "float32"
+    }  # fmt: skip
+    assert len(ticks) == 88
+
+
+def test_ten_thousand_tiny_runs_are_made_once_each_in_few_files(tmp_path):
+    points = {"demand.usage_growth_per_month": tuple(n / 1000 for n in range(1000))}
+    asked = study(
+        months=1,
+        uncertain=points,
+        design=Design(replicates=10, seed=3),
+        record=Record(level="summary"),
+    )
+    done = asked.run(tmp_path / "out", engine="here", model=f"{STUBS}:Linear")
+    rows = done.runs().collect()
+    assert rows.height == rows["run_id"].n_unique() == 10_000
+    assert rows["status"].unique().to_list() == ["ok"]
+    assert rows["value"].to_list() == [2.0 * x - 0.04 for x in rows[X[0]]]
+    assert len(done.parts()) < 100
+
+
+def test_a_changed_scenario_file_is_another_study(tmp_path):
+    file = tmp_path / "calm.toml"
+    text = 'format = 1\nname = "calm"\nquestion = "?"\nextends = "duopoly"\n[demand]\n'
+    file.write_text(f'{text}source = "what-if"\nchurn_per_month = 0.01\n')
+    asked = study(scenario=(str(file),))
+    folder = asked.run(tmp_path / "out", engine="here", model=CHANCY).folder
+    file.write_text(f'{text}source = "what-if"\nchurn_per_month = 0.02\n')
+    with pytest.raises(FolderTaken, match="another study"):
+        asked.run(folder, engine="here", model=CHANCY)
 
 
 def test_the_manifest_names_versions_and_neither_host_nor_user_nor_path(undisturbed):

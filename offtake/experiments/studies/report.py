@@ -6,8 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from offtake.experiments.studies.aggregate import Spread, spread, spreads
+from offtake.experiments.studies.aggregate import Spread, spread
+from offtake.experiments.studies.bands import bands
+from offtake.experiments.studies.boxes import Box, box
+from offtake.experiments.studies.parts import Claim
 from offtake.experiments.studies.sensitivity import sensitivities
+from offtake.experiments.studies.statements import Trend, condition, holds, read_test
 from offtake.experiments.studies.store import OK
 from offtake.experiments.studies.study import Study
 from offtake.experiments.studies.verdicts import Judgement, Verdict, judge
@@ -16,6 +20,8 @@ from offtake.experiments.summary import CAUTION, number
 SCHEMA = "offtake.study-report/1"
 MOST_COMBINATIONS = 12
 SHORTEST = 12
+MONTHS_SHOWN = 4
+MOST_SERIES = 24
 
 
 def document(study: Study) -> dict[str, Any]:
@@ -30,7 +36,8 @@ def document(study: Study) -> dict[str, Any]:
         "claims": [_told(each) for each in judgements(study, good)],
         "outcomes": list(_outcomes(study, good)),
         "sensitivity": sensitivities(study, rows),
-        "bands": _bands(study),
+        "boxes": _boxes(study, good),
+        "bands": _bands(study, good),
         "failures": study.failures().to_dicts(),
         "versions": study.store.manifest["versions"],
     }
@@ -64,20 +71,41 @@ def _outcomes(study: Study, good: pl.DataFrame) -> Iterator[dict[str, Any]]:
             yield {"outcome": name, "levers": setting, **(asdict(told) if told else {"runs": 0})}
 
 
-def _bands(study: Study) -> list[dict[str, Any]]:
-    """Return the spread of every recorded series in its last month."""
+def _bands(study: Study, good: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the spread of every recorded series, month by month, at each combination of levers."""
     if study.store.manifest["level"] == "summary":
         return []
-    last = study.store.manifest["months"] - 1
-    rows = study.ticks().filter(pl.col("month") == last).collect()
-    keys = ["observable", "name", "other", "unit", "month"]
-    return spreads(rows, keys).to_dicts()
+    levers = list(study.store.manifest["levers"])
+    settings = good.select("lever", *levers).unique("lever").sort("lever").to_dicts()
+    if not 1 < len(settings) <= MOST_COMBINATIONS:
+        return bands(study).to_dicts()
+    return [
+        {"levers": {lever: setting[lever] for lever in levers}, **row}
+        for setting in settings
+        for row in bands(study, lever=setting["lever"]).iter_rows(named=True)
+    ]
 
 
-def bands(study: Study, observable: str) -> pl.DataFrame:
-    """Return the spread of an observable over the runs, month by month."""
-    rows = study.ticks().filter(observable=observable).collect()
-    return spreads(rows, ["observable", "name", "other", "unit", "month"])
+def _boxes(study: Study, good: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return for each claim what the futures have in common in which it fails, or holds if few."""
+    rows = good.to_dicts() if study.claims and study.uncertain else []
+    found = (_boxed(claim, rows, list(study.uncertain)) for claim in study.claims)
+    return [each for each in found if each is not None]
+
+
+def _boxed(claim: Claim, rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any] | None:
+    test, when = read_test(claim.test), condition(claim.when)
+    if isinstance(test, Trend):
+        return None
+    answers = [(holds(test, row), row) for row in rows if holds(when, row)]
+    known = [(answer, row) for answer, row in answers if answer is not None]
+    fails = sum(not answer for answer, _ in known)
+    looked_for = fails > len(known) / 2  # the rarer kind is what needs a reason
+    kind = [answer is looked_for for answer, _ in known]
+    found: Box | None = box({name: [row[name] for _, row in known] for name in names}, kind)
+    if found is None:
+        return None
+    return {"say": claim.say, "kind": "holds" if looked_for else "fails", **asdict(found)}
 
 
 # --- a page for people ----------------------------------------------------------------------------
@@ -85,7 +113,10 @@ def bands(study: Study, observable: str) -> pl.DataFrame:
 
 def text(found: dict[str, Any]) -> str:
     """Return the report as text that fits a terminal."""
-    blocks = [_head(found), _failures(found), _claims(found), _table(found), _indices(found)]
+    blocks = [
+        *(_head(found), _failures(found), _claims(found), _where(found)),
+        *(_table(found), _indices(found), _months(found)),
+    ]
     return "\n\n".join("\n".join(block) for block in [*blocks, [CAUTION]] if block)
 
 
@@ -129,6 +160,27 @@ def _grounds(claim: dict[str, Any]) -> str:
     return said
 
 
+def _where(found: dict[str, Any]) -> list[str]:
+    """Say in which futures claims fail, or hold."""
+    lines = ["Where claims fail or hold (boxes found by PRIM)"] if found["boxes"] else []
+    for each in found["boxes"]:
+        limits = " and ".join(_limit(name, limit) for name, limit in each["limits"].items())
+        lines += [
+            f"  it {each['kind']} where {limits}",
+            f"    {each['density']:.0%} of the futures in there, and {each['coverage']:.0%} of all "
+            f"futures in which it {each['kind']}: {each['say']}",
+        ]
+    return lines
+
+
+def _limit(name: str, limit: dict[str, Any]) -> str:
+    if limit["among"] is not None:
+        return f"{name} is {' or '.join(limit['among'])}"
+    least = f"{number(limit['low'])} <= " if limit["low"] is not None else ""
+    most = f" <= {number(limit['high'])}" if limit["high"] is not None else ""
+    return f"{least}{name}{most}"
+
+
 def _table(found: dict[str, Any]) -> list[str]:
     rows = found["outcomes"]
     if not rows:
@@ -149,7 +201,8 @@ def _indices(found: dict[str, Any]) -> list[str]:
     rows: Sequence[dict[str, Any]] = found["sensitivity"]
     lines = []
     for row in rows:
-        dropped = f"; {row['dropped']} base rows dropped for failed runs" if row["dropped"] else ""
+        what = f"; {row['dropped']} {row['dropped_of']} left out whole for failed runs"
+        dropped = what if row["dropped"] else ""
         setting = ", ".join(f"{name} = {value}" for name, value in row["levers"].items())
         lines.append(
             f"Sensitivity of {row['outcome']} ({row['method']}{dropped}) {setting}".rstrip()
@@ -160,3 +213,38 @@ def _indices(found: dict[str, Any]) -> list[str]:
         if row["seed_share"] is not None:
             lines.append(f"  chance alone moves {row['seed_share']:.0%} of the variance")
     return lines
+
+
+def _months(found: dict[str, Any]) -> list[str]:
+    """Show some months of each series; every month is in the JSON document."""
+    rows = found["bands"]
+    if not rows:
+        return []
+    series: dict[str, dict[int, str]] = {}
+    for row in rows:
+        setting = ", ".join(f"{key} = {value}" for key, value in row.get("levers", {}).items())
+        of = " ".join(word for word in (row["name"], row["other"]) if word)
+        key = "  ".join(word for word in (row["observable"], of, setting) if word)
+        series.setdefault(key, {})[row["month"]] = _spread(row)
+    months = shown_months(sorted({row["month"] for row in rows}))
+    lines = ["Bands: median [5-95% of runs] by month since the start; all of them with --json"]
+    for key, told in sorted(series.items())[:MOST_SERIES]:
+        cells = [f"{month}: {told[month]}" for month in months if month in told]
+        lines += [f"  {key}", f"    {'   '.join(cells)}"]
+    if len(series) > MOST_SERIES:
+        lines.append(f"  ... and {len(series) - MOST_SERIES} more")
+    return lines
+
+
+def shown_months(months: list[int]) -> list[int]:
+    """Return a few months from the first to the last, evenly apart.
+
+    Examples
+    --------
+    >>> shown_months(list(range(72)))
+    [0, 24, 47, 71]
+    """
+    if len(months) <= MONTHS_SHOWN:
+        return months
+    step = (len(months) - 1) / (MONTHS_SHOWN - 1)
+    return [months[round(step * place)] for place in range(MONTHS_SHOWN)]

@@ -1,5 +1,10 @@
-"""Which uncertain key moves an outcome: Morris' screening and Sobol's indices, failed rows left out."""
+"""Which uncertain key moves an outcome: by Morris, by Sobol, or from whatever runs are given.
 
+What failed is left out whole and counted, never filled in: a base row of a Morris or Saltelli design
+with all its points, else a point with all its replicates.
+"""
+
+import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,6 +22,7 @@ from offtake.experiments.studies.designs import (
     sampled,
     unit_points,
 )
+from offtake.experiments.studies.given import first_order
 from offtake.experiments.studies.identity import canonical
 from offtake.experiments.studies.store import OK
 
@@ -29,13 +35,16 @@ FEWEST_ROWS = 2
 
 def sensitivities(study: "Study", rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Return the indices of every outcome at every combination of the levers."""
-    if study.design.method not in ROW_LENGTHS or rows.is_empty():
+    if not study.uncertain or rows.is_empty():
         return []
+    of_outcome = _by_rows if study.design.method in ROW_LENGTHS else _by_points
     groups = rows.sort("lever", "run").partition_by("lever", maintain_order=True)
-    return [_of_outcome(study, group, outcome) for group in groups for outcome in study.outcomes]
+    found = [of_outcome(study, group, outcome) for group in groups for outcome in study.outcomes]
+    return [each for each in found if each["indices"] or each["dropped"]]
 
 
-def _of_outcome(study: "Study", rows: pl.DataFrame, outcome: str) -> dict[str, Any]:
+def _by_rows(study: "Study", rows: pl.DataFrame, outcome: str) -> dict[str, Any]:
+    """Return the indices of a design whose points stand or fall in rows."""
     manifest = study.store.manifest
     by_point = _replicates(rows, outcome, list(study.uncertain), study.design.replicates)
     points = sampled(study.uncertain, manifest["paths"], study.design, manifest["root_entropy"])
@@ -43,13 +52,35 @@ def _of_outcome(study: "Study", rows: pl.DataFrame, outcome: str) -> dict[str, A
     length = ROW_LENGTHS[study.design.method](len(study.uncertain))
     kept, dropped = whole_rows(values, length)
     return {
-        "outcome": outcome,
-        "levers": {lever: rows[lever][0] for lever in manifest["levers"]},
-        "method": study.design.method,
+        **_head(study, rows, outcome, study.design.method),
         "dropped": dropped,
+        "dropped_of": "base rows",
         "indices": _indices(study, kept, [values[i] for i in kept]),
         "seed_share": _seed_share([value for value in values if value]),
     }
+
+
+def _by_points(study: "Study", rows: pl.DataFrame, outcome: str) -> dict[str, Any]:
+    """Return the indices of a design that was not made for them."""
+    names = list(study.uncertain)
+    by_point = _replicates(rows, outcome, names, study.design.replicates)
+    points = [json.loads(point) for point in by_point]
+    means = np.array([mean(values) for values in by_point.values()])
+    columns = [[point[name] for point in points] for name in names]
+    found = first_order(columns, means) if points else []
+    tried = rows.filter(pl.col("status").is_not_null()).select(names).unique().height
+    return {
+        **_head(study, rows, outcome, "given data"),
+        "dropped": tried - len(points),
+        "dropped_of": "points",
+        "indices": dict(zip(names, found, strict=True)) if found else {},
+        "seed_share": _seed_share(list(by_point.values())),
+    }
+
+
+def _head(study: "Study", rows: pl.DataFrame, outcome: str, method: str) -> dict[str, Any]:
+    levers = {lever: rows[lever][0] for lever in study.store.manifest["levers"]}
+    return {"outcome": outcome, "levers": levers, "method": method}
 
 
 def _replicates(

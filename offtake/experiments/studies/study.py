@@ -9,6 +9,7 @@ from typing import Any, Self
 import polars as pl
 
 from offtake.experiments.results import ResultsDamaged
+from offtake.experiments.studies.compaction import Compacted, compact
 from offtake.experiments.studies.naming import MODEL
 from offtake.experiments.studies.opening import check_free, default_folder, opened
 from offtake.experiments.studies.parts import Claim, Design, Outcome, Range, Record, Value
@@ -212,11 +213,7 @@ class Study:
 
     def ticks(self) -> pl.LazyFrame:
         """Return the months of the good runs, one row a run, month and series."""
-        store, ledger = self.store, self.ledger(deep=True)
-        if ledger.damage:
-            raise _damaged(self, ledger)
-        if store.manifest["level"] == "summary":
-            raise NotRun('this study records no months; say level = "ticks" under [record]')
+        store, ledger = self.store, self.whole_ledger()
         good = ledger.rows.filter(status=OK)
         names = good["ticks_part"].drop_nulls().unique().sort().to_list()
         wanted = store.plan().filter("wanted").select("run")
@@ -230,6 +227,15 @@ class Study:
         found = found.join(wanted, on="run", how="semi", maintain_order="left")
         return found.join(series, on="series", maintain_order="left").select(columns)
 
+    def whole_ledger(self) -> Ledger:
+        """Return what is finished, every part of months found whole."""
+        ledger = self.ledger(deep=True)
+        if ledger.damage:
+            raise _damaged(self, ledger)
+        if self.store.manifest["level"] == "summary":
+            raise NotRun('this study records no months; say level = "ticks" under [record]')
+        return ledger
+
     def _part(self, name: str, good: pl.DataFrame) -> pl.LazyFrame:
         """Return the months of those runs that are told of by a part, and no other part."""
         own = good.lazy().filter(ticks_part=name).select("run")
@@ -241,6 +247,11 @@ class Study:
         told = self.ledger().rows.filter(pl.col("status") != OK).sort("run")
         repeat = pl.format("offtake study rerun {} --run {}", pl.lit(str(self.folder)), "run")
         return told.select("run", "status", "origin", "error", repeat=repeat)
+
+    def compact(self) -> Compacted:
+        """Make a few large parts of many small ones; what the runs say stays as it is."""
+        with claimed(self.store.folder, None):
+            return compact(self.store)
 
     def parts(self) -> Sequence[str]:
         """Return the names of the parts that tell of finished runs."""

@@ -165,16 +165,20 @@ def last_line(error: BaseException) -> str:
 
 def read(outcome: Outcome, rows: pl.DataFrame, scenario: Scenario) -> float | None:
     """Read an outcome from the months of a run; nothing where it has no value."""
-    found = rows.filter(observable=outcome.observable)
+    asked = rows["observable"] == outcome.observable
     for column, wanted in (("name", outcome.of), ("other", outcome.on)):
         if wanted not in (None, "*"):
-            found = found.filter(pl.col(column) == wanted)
+            asked &= rows[column] == wanted
+    month, value = rows["month"].filter(asked), rows["value"].filter(asked)
     if outcome.over is None:
-        month = found["month"].max()
+        last = month.max()
         if outcome.at not in (None, "end"):
-            month = month_of(outcome.at or "", scenario)
-        return _sum(found.filter(pl.col("month") == month)["value"].to_list())
-    months = [_sum(each["value"].to_list()) for each in found.partition_by("month")]
+            last = month_of(outcome.at or "", scenario)
+        return _sum(value.filter(month == last).to_list() if last is not None else [])
+    by_month: dict[int, list[float | None]] = {}
+    for each, number in zip(month.to_list(), value.to_list(), strict=True):
+        by_month.setdefault(each, []).append(number)
+    months = [_sum(by_month[each]) for each in sorted(by_month)]
     return _over(outcome.over, [value for value in months if value is not None])
 
 
