@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from offtake.model.market import Market
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.policy_checks import KEYS
 from offtake.model.scenario import (
     Agreement,
     Building,
@@ -21,6 +22,7 @@ from offtake.model.scenario import (
     Demand,
     Finance,
     Government,
+    Instrument,
     Investor,
     Kind,
     Lab,
@@ -70,6 +72,27 @@ USER_PRICE_USD = 2.5
 INFERENCE_SHARE = 0.4
 IDLE: dict[str, Any] = {"training_revenue_share": 0.02, "training_funding_share": 0.0}
 """A lab that hardly trains: without a return to quality it leaves compute idle that it pays for."""
+
+
+HOMES = [None, "State", "Abroad"]
+MEASURES: dict[str, tuple[Instrument, dict[str, Any]]] = {
+    "grants": ("subsidy", {"capex_share": 0.3}),
+    "credit": ("public-credit", {"credit_share": 0.4, "credit_rate_per_year": 0.03}),
+    "cover": ("loan-guarantee", {"loss_cover": 0.8}),
+    "backstop": ("backstop", {"price_usd_per_h100e_hour": 1.0, "most_h100e": 3e4}),
+    "home-first": ("national-preference", {"least_domestic_share": 0.6}),
+    "screening": ("capital-screening", {"largest_foreign_share": 0.2, "review_months": 2.5}),
+    "competition": (
+        "antitrust",
+        {
+            "longest_exclusivity_months": 3.0,
+            "bars_first_refusal": True,
+            "largest_interlocking_share": 0.3,
+            "merger_hhi": 0.2,
+        },
+    ),
+}
+"""Instruments of governments that act beside chips and permits."""
 
 
 OWN_SILICON = Chip.model_validate(
@@ -187,11 +210,21 @@ def scenarios(
         },
         investors={
             "Fund": Investor(
-                cash_usd=10e9, assets_usd=draw(st.sampled_from([0.0, 2e9])), joins_rounds=True
+                cash_usd=10e9,
+                assets_usd=draw(st.sampled_from([0.0, 2e9])),
+                joins_rounds=True,
+                home=draw(st.sampled_from(HOMES)),
             )
         },
         lenders={"Lender": Lender(cash_usd=20e9)},
-        governments={"State": Government(cash_usd=0.0)},
+        governments={
+            "State": Government(
+                cash_usd=draw(st.sampled_from([1e6, 5e8])),
+                budget_usd_per_year=draw(st.sampled_from([0.0, 1e9])),
+                strategies=draw(st.sampled_from([{}, {"regulator": "react-to-market"}])),
+            ),
+            "Abroad": Government(cash_usd=0.0),
+        },
         agreements=draw(_agreements(labs, clouds, exclusive, first_refusal)),
         contracts=contracts,
         sites=sites,
@@ -343,6 +376,7 @@ def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) 
         debt_usd=draw(st.sampled_from([0.0, 1e9])),
         priority=(buyers or labs)[0] if kind == "captive" else None,
         owners={"Fund": 0.5} if kind == "captive" else {},
+        home=draw(st.sampled_from(HOMES)),
     )
 
 
@@ -352,6 +386,7 @@ def _buyer(draw: st.DrawFn, mw: int, least_cash_usd: float) -> Lab:
     cost_usd = h100e * PRICE_USD_PER_H100E_HOUR * HOURS_PER_MONTH
     users = draw(st.sampled_from([0.8, 1.3, 2.0])) * cost_usd / USER_PRICE_USD / 1e6
     return Lab(
+        home="State",
         cash_usd=draw(st.sampled_from([least_cash_usd, 2e9, 2e10])),
         users_million=users,
         price_usd_per_user_month=USER_PRICE_USD,
@@ -377,6 +412,7 @@ def _region(draw: st.DrawFn) -> Region:
         grid_mean_months=float(draw(st.integers(2, 25))),
         power_usd_per_kwh=draw(st.sampled_from([0.04, 0.09])),
         pue=1.2,
+        domestic_to="State",
     )
 
 
@@ -484,6 +520,23 @@ def _policies(draw: st.DrawFn, regions: list[str], clouds: list[str]) -> dict[st
             destinations=(regions[-1],),
             exempt_parents=(clouds[0],),
             chips=draw(st.sampled_from([(), ("new",)])),
+            quota_h100e_per_year=draw(st.sampled_from([0.0, 1e5])),
+            quota_months=draw(st.sampled_from([3, 12])),
+            licence_months=draw(st.sampled_from([0.0, 2.5])),
+            tariff_share=draw(st.sampled_from([0.0, 0.25])),
+        )
+    for name in draw(st.sets(st.sampled_from(sorted(MEASURES)), max_size=3)):
+        instrument, terms = MEASURES[name]
+        place = {"regions": tuple(regions)} if "regions" in KEYS[instrument] else {}
+        drafted = draw(st.booleans()) and instrument in ("antitrust", "capital-screening")
+        policies[name] = PolicyGiven(
+            government="State",
+            instrument=instrument,
+            effective=None if drafted else day(draw(st.integers(0, 6))),
+            draft=drafted,
+            until=draw(st.sampled_from([None, day(9)])),
+            **place,
+            **terms,
         )
     return policies
 

@@ -89,6 +89,7 @@ class OpportunityCost:
                 free_total,
                 DEMAND_DEVIATION,
             )
+            kept = max([kept, *view.backstop_margin[k : k + 1]])
             capital = np.full(ask.use.shape, self.floor(view, kept))
             for room_kw in free_parts(lasting[k], starts, ask.start_months, least):
                 yield Column(

@@ -8,10 +8,12 @@ import numpy as np
 from offtake.model.cents import cents
 from offtake.model.chance import order
 from offtake.model.chips import list_price_usd, usable_from
+from offtake.model.contracts import Pool
 from offtake.model.events import Adopted, Posted, Posting, Released
 from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, breakeven_h100e, full_cost
 from offtake.model.proposals import Adopt
+from offtake.model.public_money import chip_factor, shell_factor
 from offtake.model.scenario import GPU, ChipClass
 from offtake.model.seeing import AHEAD, need_ahead, win_shares
 from offtake.model.setup import build_regions
@@ -160,11 +162,13 @@ def class_cost(market: "Market", cloud: str, class_: str, ahead: float) -> float
     """
     setup, building = market.setup, market.setup.scenario.building
     name, chip = setup.newest_chip(market.time + ahead, class_)
-    region = setup.scenario.regions[build_regions(setup.scenario, cloud)[0]]
+    pool = Pool(cloud=cloud, region=build_regions(setup.scenario, cloud)[0], chip=name)
+    region = setup.scenario.regions[pool.region]
     shell = building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
     rate = (1 + setup.scenario.clouds[cloud].discount_per_year) ** (1 / 12) - 1
     return full_cost(
-        capital_usd=list_price_usd(market, name, ahead) + shell,
+        capital_usd=list_price_usd(market, name, ahead) * chip_factor(market, pool)
+        + shell * shell_factor(market, pool),
         life_months=building.server_life_months,
         rate_per_month=rate,
         rent_usd_per_month=0.0,

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from offtake.model.competition import void_unlawful
 from offtake.model.events import Agreed, Lapsed
 from offtake.model.opening import clauses_at, clauses_of
 from offtake.model.standing import parties
@@ -27,6 +28,7 @@ def follow_agreement(market: "Market", name: str) -> None:
     for clause in now:
         if clause not in before:
             market.apply(Agreed(clause=clause, cause=cause))
+    void_unlawful(market)
 
 
 def lapse_what_a_waiver_left(market: "Market", name: str) -> None:

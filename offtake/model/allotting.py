@@ -13,6 +13,7 @@ from offtake.model.contracts import Site, Stage
 from offtake.model.events import Allotted, Energised, Shipped
 from offtake.model.fitting import can_be_fitted, pay_for_chips
 from offtake.model.proposals import Equip
+from offtake.model.public_money import chip_factor
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -108,7 +109,7 @@ def _allot(market: "Market", class_: str, plans: Sequence[Equip]) -> None:
 
 
 def _order(market: "Market", plan: Equip, site: Site) -> Order:
-    listed = list_price_usd(market, site.pool.chip)
+    listed = list_price_usd(market, site.pool.chip) * chip_factor(market, site.pool)
     most = listed if plan.limit_usd_per_h100e is None else plan.limit_usd_per_h100e
     return Order(
         limit=min(most / listed, HIGHEST_MARKUP),
@@ -121,8 +122,9 @@ def _ship(market: "Market", site: Site, kw: int, markup: float, cause: str) -> N
     """Ship what a cloud can pay for at the month's price; a site with all its chips is energised."""
     price = list_price_usd(market, site.pool.chip) * markup
     usd_per_kw = price * market.setup.scenario.chips[site.pool.chip].h100e_per_mw / 1000
+    outlay = usd_per_kw * chip_factor(market, site.pool)
     if not pay_for_chips(market, site, cents(kw * usd_per_kw), cause):
-        kw = min(int(market.books.deposits[site.pool.cloud] / 100 / usd_per_kw), kw)
+        kw = min(int(market.books.deposits[site.pool.cloud] / 100 / outlay), kw)
         if kw <= 0 or not pay_for_chips(market, site, cents(kw * usd_per_kw), cause):
             return
     market.apply(Shipped(site=site.name, capacity_kw=kw, cause=cause))

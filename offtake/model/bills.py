@@ -42,6 +42,8 @@ def income(market: "Market") -> Iterator[Posting]:
     for name, investor in market.setup.placed(scenario.investors):
         inflow = cents(investor.inflow_usd_per_year / 12)
         yield Posting("Customers", name, inflow, "backers")
+    for name, government in market.setup.placed(scenario.governments):
+        yield Posting("Customers", name, cents(government.budget_usd_per_year / 12), "budget")
 
 
 def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[Claim]]:

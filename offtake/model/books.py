@@ -72,6 +72,7 @@ from offtake.model.events import (
     Repriced,
     Reserved,
     Restructured,
+    Reviewed,
     Served,
     Settled,
     ShellsCleared,
@@ -83,6 +84,7 @@ from offtake.model.events import (
     Tendered,
     Terminated,
     Transferred,
+    Voided,
     Waived,
     Withdrawn,
 )
@@ -274,6 +276,10 @@ class Books:
         self.breached_since: dict[str, float] = {}
         """Since when borrowers have been in breach of their covenant."""
         self.policies: set[str] = set()
+        self.enacted: dict[str, float] = {}
+        """Month from which each policy in force has been so."""
+        self.reviewed: set[str] = set()
+        """Tranches whose review has begun: when it ends they are paid."""
         self.usage_factor = 1.0
         self.efficiency_factor = 1.0
         self.spot: dict[tuple[str, str], Cleared] = {}
@@ -374,8 +380,14 @@ class Books:
                 self.breached_since.pop(event.name, None)
             case Enacted():
                 self.policies.add(event.policy)
+                self.enacted[event.policy] = time
             case Repealed():
                 self.policies.discard(event.policy)
+                self.enacted.pop(event.policy, None)
+            case Voided():
+                self._void(event.clause)
+            case Reviewed():
+                self.reviewed.add(event.tranche)
             case Happened():
                 self.usage_factor *= event.usage_factor
                 self.efficiency_factor *= event.efficiency_factor
@@ -521,6 +533,14 @@ class Books:
     def exclusivities(self, time: float) -> list[SupplyExclusivity]:
         """Return the exclusivities on supply that labs have agreed to."""
         return [c for c in self.standing(time) if isinstance(c, SupplyExclusivity)]
+
+    def _void(self, clause: Clause) -> None:
+        """Take a clause out for good, of an agreement or of a contract."""
+        if clause in self.clauses:
+            self.clauses.remove(clause)
+            self.waived.append(clause)
+        for name, clauses in self.clauses_of_contracts.items():
+            self.clauses_of_contracts[name] = tuple(c for c in clauses if c != clause)
 
     def reach(self) -> np.ndarray:
         """Return by lab the share of the market that its channels leave it (dem-2)."""

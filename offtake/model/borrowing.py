@@ -1,11 +1,13 @@
 """Loans: what clouds can borrow on contracted cash flow, and what they draw for a site."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
 from offtake.model.contracts import Loan, Site
 from offtake.model.credit import backing, spread_per_year
 from offtake.model.events import Borrowed, Claim, Posted, Posting
+from offtake.model.public_money import guarantee_for
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -16,18 +18,22 @@ def lending_rate_per_year(market: "Market", cloud: str) -> float:
     return market.setup.scenario.finance.debt_rate_per_year + spread_per_year(market, cloud)
 
 
-def debt_room_cents(market: "Market", cloud: str) -> int:
+def debt_room_cents(market: "Market", cloud: str, cover: float = 0.0) -> int:
     """Return what a cloud can still borrow on contracted cash flow, cents (fin-3, row D10)."""
-    return max(debt_capacity_cents(market, cloud) - debt_cents(market, cloud), 0)
+    return max(debt_capacity_cents(market, cloud, cover) - debt_cents(market, cloud), 0)
 
 
-def debt_capacity_cents(market: "Market", cloud: str) -> int:
-    """Return the debt that a cloud's contracted cash flow carries at the cover lenders ask for, cents."""
+def debt_capacity_cents(market: "Market", cloud: str, cover: float = 0.0) -> int:
+    """Return the debt that a cloud's contracted cash flow carries at the cover lenders ask for, cents.
+
+    A lender asks for that cover on what it may lose: where a share `cover` of the loss is borne by
+    somebody else, on the rest of the debt only. No debt is larger than the cash flow is worth.
+    """
     rate = lending_rate_per_year(market, cloud) / 12
     worth = 0.0
     for item in backing(market, cloud, rate):
         worth += item.worth_usd
-    return cents(worth / market.setup.scenario.finance.dscr)
+    return cents(worth / max(market.setup.scenario.finance.dscr * (1 - cover), 1.0))
 
 
 def debt_cents(market: "Market", cloud: str) -> int:
@@ -57,9 +63,11 @@ def loan_for(market: "Market", site: Site, cost: int) -> Loan | None:
     lender = richest_lender(market)
     if share == 0 or lender is None or cloud in market.books.breached_since:
         return None
-    wanted = min(round(cost * share), debt_room_cents(market, cloud))
+    guarantor, cover = guarantee_for(market, site.pool)
+    wanted = min(round(cost * share), debt_room_cents(market, cloud, cover))
     amount = min(wanted, max(market.books.deposits[lender], 0))
-    return _loan(market, site, lender, amount) if amount > 0 else None
+    loan = _loan(market, site, lender, amount)
+    return replace(loan, insurer=guarantor, cover=cover) if amount > 0 else None
 
 
 def richest_lender(market: "Market") -> str | None:

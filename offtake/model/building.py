@@ -9,6 +9,7 @@ from offtake.model.contracts import Site, Stage
 from offtake.model.events import Advanced, Opened, Posted, Posting
 from offtake.model.opening import own_kw
 from offtake.model.permits import grid_multiplier
+from offtake.model.public_money import grants
 from offtake.model.sites import clock
 from offtake.model.view import BuildOption
 
@@ -84,10 +85,11 @@ def start_building(market: "Market", site: Site, cause: str) -> None:
 def _buy_shell(market: "Market", site: Site, cause: str) -> bool:
     """Pay for an owned shell at once, if there is the cash; return whether it is paid."""
     cost = cents(market.setup.scenario.building.shell_usd_per_kw * site.capacity_kw)
-    if market.books.deposits[site.pool.cloud] < cost:
+    aid = grants(market, site, cost)
+    if market.books.deposits[site.pool.cloud] < cost - sum(p.cents for p in aid):
         return False
     bill = Posting(site.pool.cloud, "Suppliers", cost, "shell", site.name)
-    market.post(Posted(postings=(bill,), cause=cause))
+    market.post(Posted(postings=(*aid, bill), cause=cause))
     return True
 
 
@@ -97,7 +99,9 @@ def _clocks(market: "Market", site: Site) -> tuple[float, float]:
     region = setup.scenario.regions[site.pool.region]
     head = setup.scenario.building.head_start
     construction_mean = region.construction_mean_months * head
-    grid_mean = region.grid_mean_months * head * grid_multiplier(market, site.pool.region)
+    grid_mean = (
+        region.grid_mean_months * head * grid_multiplier(market, site.pool.cloud, site.pool.region)
+    )
     return (
         clock(setup.seed, "construction", name, construction_mean, region.clock_shape),
         clock(setup.seed, "grid", name, grid_mean, region.clock_shape),

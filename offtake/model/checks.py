@@ -10,6 +10,7 @@ from typing import Any
 from offtake.model.class_checks import check_classes
 from offtake.model.mistakes import unknown_name
 from offtake.model.named_clauses import check_clauses
+from offtake.model.policy_checks import check_policies
 from offtake.model.problems import Issue, Path, character, dotted
 from offtake.model.scenario import (
     GPU,
@@ -68,6 +69,10 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("policies", "chips"): ("chips",),
     ("policies", "quota_by_class_h100e_per_year"): ("classes",),
     ("policies", "regions"): ("regions",),
+    ("policies", "clouds"): ("clouds",),
+    ("policies", "homes"): ("governments",),
+    ("policies", "exempt_homes"): ("governments",),
+    ("policies", "issuers"): ("labs", "clouds"),
     ("events", "lab"): ("labs",),
 }
 """Which tables a key's text, texts or own keys name something in."""
@@ -238,9 +243,7 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
                 help='add `chip = "NAME"`, a name from `[chips]`',
                 at="table",
             )
-    for name, policy in parts.policies.items():
-        if policy.until and policy.until <= policy.effective:
-            yield _order(("policies", name, "until"), "effective", policy.effective, policy.until)
+    yield from check_policies(parts)
 
 
 def _clouds(parts: Scenario) -> Iterator[Issue]:
@@ -465,8 +468,9 @@ def check_dates(parts: Scenario, supposed: Supposed) -> Iterator[Issue]:
     for table, key in (("policies", "effective"), ("events", "on")):
         for name, entry in getattr(parts, table).items():
             path = (table, name, key)
-            if not (entry.source in UNFOUNDED or supposed(path)):
-                yield from check_known(path, getattr(entry, key), parts.cutoff)
+            day = getattr(entry, key)
+            if day is not None and not (entry.source in UNFOUNDED or supposed(path)):
+                yield from check_known(path, day, parts.cutoff)
 
 
 def check_known(path: Path, date: dt.date, cutoff: dt.date) -> Iterator[Issue]:

@@ -174,6 +174,10 @@ class Loan:
     months: int
     site: str = ""
     """Site whose chips it pays for; empty for none."""
+    insurer: str = ""
+    """Government that bears a part of the lender's loss."""
+    cover: float = 0.0
+    """That part."""
     lessee: str | None = None
     """Cloud whose lease pays for it, where the borrower is a vehicle of its site."""
     amortisation: Amortisation = "level"

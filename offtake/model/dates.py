@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.agreements import follow_agreement, lapse_what_a_waiver_left
 from offtake.model.calendar import Entry
+from offtake.model.competition import void_unlawful
 from offtake.model.contracting import end, expire, step_up
 from offtake.model.first_refusal import close_window
 from offtake.model.fitting import power
@@ -47,6 +48,8 @@ def act(market: "Market", entry: Entry) -> None:
             lapse_what_a_waiver_left(market, entry.name)
         case "tranche":
             pay_tranche(market, entry.name)
+        case "void":
+            void_unlawful(market)
         case "enact":
             change_policy(market, entry.name, True, "schedule")
         case "repeal":

@@ -10,6 +10,7 @@ from offtake.model.borrowing import owed_on
 from offtake.model.cents import cents
 from offtake.model.chance import order
 from offtake.model.chips import usable_from
+from offtake.model.competition import objection_to_takeover
 from offtake.model.contracts import Loan, Site, Stage
 from offtake.model.events import Claim, Posted, Posting, Sold
 from offtake.model.months import HOURS_PER_MONTH
@@ -77,6 +78,7 @@ def _may_buy(market: "Market", cloud: str, site: Site) -> bool:
         site.pool.region in build_regions(scenario, cloud)
         and replace(site.pool, cloud=cloud) in books.pool_index
         and usable_from(market, cloud, class_) <= market.time
+        and objection_to_takeover(market, cloud, site.capacity_kw, site.pool.cloud) is None
     )
 
 

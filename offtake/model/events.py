@@ -446,6 +446,24 @@ class Repealed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voided(Event):
+    """A clause is void because a policy bars it; it does not come back."""
+
+    clause: Clause
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed(Event):
+    """A payment of equity waits for the review of foreign capital."""
+
+    tranche: str
+    until: float
+    """Month in which the review ends."""
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happened(Event):
     """Something dated in the scenario has happened."""
 
@@ -609,6 +627,8 @@ AnyEvent = (
     | Cured
     | Enacted
     | Repealed
+    | Voided
+    | Reviewed
     | Happened
     | Tendered
     | Refused

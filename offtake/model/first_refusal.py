@@ -12,6 +12,7 @@ from offtake.model.dealing import FirstRefusal
 from offtake.model.drafting import draft, new_sites, numbered
 from offtake.model.events import Noticed, Withdrawn
 from offtake.model.negotiation import Deal
+from offtake.model.pairs import may_deal
 from offtake.model.porting import runs_on
 from offtake.model.proposals import Column
 
@@ -102,7 +103,7 @@ def _may_match(market: "Market", offered: Contract, column: Column, holder: str)
     in_time = option is None or market.time + math.ceil(option.lead_months) <= offered.start
     region = setup.pools[column.pool_index].region
     deal = (offered.buyer, holder, market.time, offered.purpose, region)
-    barred = setup.barred[books.lab_index[offered.buyer], books.cloud_index[holder]]
+    barred = not may_deal(market)[books.lab_index[offered.buyer], books.cloud_index[holder]]
     return in_time and not barred and books.forbids(*deal) is None and not books.breakable(*deal)
 
 

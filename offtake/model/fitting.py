@@ -8,7 +8,8 @@ from offtake.model.cents import cents
 from offtake.model.chips import is_allotted, price_usd, usable_from
 from offtake.model.contracts import Site, Stage
 from offtake.model.events import Advanced, Energised, Posted, Posting
-from offtake.model.permits import objection_to_build
+from offtake.model.permits import licensed_from, objection_to_build
+from offtake.model.public_money import credit_for, duties, grants
 from offtake.model.site_finance import buy_through_vehicle
 
 if TYPE_CHECKING:
@@ -33,26 +34,37 @@ def energise(market: "Market", name: str, cause: str) -> bool:
 
 
 def can_be_fitted(market: "Market", site: Site) -> bool:
-    """Whether a site has power, its cloud the class of its chips, and nobody objects to them."""
+    """Whether a site has power and licences, its cloud the class of its chips, and nobody objects to them."""
     if max(site.construction_at, site.grid_at) > market.time:
         return False
     cloud, chip = site.pool.cloud, market.setup.scenario.chips[site.pool.chip]
     if cloud in market.books.failed or usable_from(market, cloud, chip.class_) > market.time:
         return False
     h100e = site.capacity_kw * chip.h100e_per_mw / 1000
+    if licensed_from(market, site.pool, site.opened) > market.time:
+        return False
     return objection_to_build(market, site.pool, h100e) is None
 
 
 def pay_for_chips(market: "Market", site: Site, cost: int, cause: str) -> bool:
-    """Pay for chips, in part with what can be borrowed for the site; return whether they are paid."""
+    """Pay for chips and the duty on them, in part with what can be borrowed; return whether they are paid."""
     cloud = site.pool.cloud
-    loan = loan_for(market, site, cost)
-    if market.books.deposits[cloud] + (loan.principal_cents if loan else 0) < cost:
+    aid, duty = grants(market, site, cost), duties(market, site, cost)
+    outlay = cost + sum(p.cents for p in duty) - sum(p.cents for p in aid)
+    public = credit_for(market, site, outlay)
+    lent = sum(loan.principal_cents for loan in public)
+    private = loan_for(market, site, outlay - lent)
+    loans = public if private is None else [*public, private]
+    if market.books.deposits[cloud] + sum(loan.principal_cents for loan in loans) < outlay:
         return False
-    if loan is not None and loan.lessee is not None:
-        return buy_through_vehicle(market, loan, cloud, cost, cause, site.name)
-    if loan is not None:
+    for loan in public:
         draw(market, loan, cause)
+    if aid or duty:
+        market.post(Posted(postings=(*aid, *duty), cause=cause))
+    if private is not None and private.lessee is not None:
+        return buy_through_vehicle(market, private, cloud, cost, cause, site.name)
+    if private is not None:
+        draw(market, private, cause)
     bill = Posting(cloud, "Suppliers", cost, "chips", site.name)
     market.post(Posted(postings=(bill,), cause=cause))
     return True

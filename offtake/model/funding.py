@@ -7,6 +7,7 @@ from offtake.model.cents import cents, split
 from offtake.model.events import Claim, Posted, Posting
 from offtake.model.refinancing import refinance
 from offtake.model.seeing import runway_months
+from offtake.model.stakes import cut, part_allowed
 from offtake.model.view import InvestorView
 
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ def finance(market: "Market") -> None:
         cash, burn = market.books.deposits[name] / 100, float(believed.burn_usd[i])
         if _needs_a_round(market, name, cash, burn):
             target = market.setup.scenario.finance.runway_target_months
-            offers |= _offers(market, i, 2 * target * burn - cash)
+            offers |= _let_pass(market, _offers(market, i, 2 * target * burn - cash))
     for investor, _ in market.setup.placed(market.setup.scenario.investors):
         mine = {pair: amount for pair, amount in offers.items() if pair[0] == investor}
         able = max(market.books.deposits[investor], 0)
         for (_, lab), amount in _within(mine, able).items():
             _invest(market, investor, lab, amount)
+
+
+def _let_pass(market: "Market", offers: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """Return what policies on foreign and interlocking capital leave of offers."""
+    return {
+        pair: cut(amount, part_allowed(market, *pair, offers)) for pair, amount in offers.items()
+    }
 
 
 def _within(amounts: dict[tuple[str, str], int], most: int) -> dict[tuple[str, str], int]:

@@ -93,9 +93,9 @@ def losses(
     its rivals have free (exp-5 with full visibility): the truth as far as it exists in the month. What
     comes later, need and prices, is known to nobody, and is no loss.
 
-    *Policy.* Clouds quote again as though no policy were in force: where they may build, how much, and
-    how soon. The optimum may use these quotes or those of the month. What policies have stopped
-    before is not undone.
+    *Policy.* Clouds quote again as though no policy were in force: where they may build, how much, how
+    soon, at what cost and to whom. The optimum may use these quotes or those of the month. What policies
+    have stopped before is not undone.
 
     *Clause.* Every pair that could deal at all may deal: exclusivities, their damages, and whoever stays
     out of a tender because of a first refusal are lifted. What promises on later purchases are worth
@@ -129,7 +129,8 @@ def losses(
             worth.optimum(wanted, table.allowed & (np.maximum(worth.best, own.best) > damages)),
             worth.optimum(wanted, open_[:, table.cloud]),
         ]
-    steps.append(_best_of(market, requests, ask, free, switching, open_))
+    unbound_pairs = may_deal(_seeing_all(market, lifted=True))[ask.lab]
+    steps.append(_best_of(market, requests, ask, free, switching, unbound_pairs))
     achieved, ranked, affordable, believed, agreed, lawful, unbound = nested(steps)
     return Losses(
         free=unbound,

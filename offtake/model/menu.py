@@ -7,6 +7,7 @@ import numpy as np
 
 from offtake.model.bargaining import power
 from offtake.model.clause_worth import KINDS, worth
+from offtake.model.competition import first_refusal_barred, longest_exclusivity_months
 from offtake.model.contracts import Contract
 from offtake.model.dealing import FirstRefusal, SupplyExclusivity
 from offtake.model.months import HOURS_PER_MONTH
@@ -33,7 +34,7 @@ def promises(
     if "supply" not in rules.exclusivity and True not in rules.first_refusal:
         return None
     lab, holder = _worths(market, requests, views, suppliers)
-    shown = _on_the_menu(market, requests) & np.isfinite(lab + holder)
+    shown = on_the_menu(market, requests) & np.isfinite(lab + holder)
     every = Promises(lab=lab, holder=holder, open=shown)
     return Promises(lab=lab, holder=holder, open=_at_the_best(requests, every))
 
@@ -87,7 +88,7 @@ def _later_h100e(
     return np.maximum(uncovered - asked[:, None], 0.0)[labs], asked[labs]
 
 
-def _on_the_menu(market: "Market", requests: Sequence[Request]) -> np.ndarray:
+def on_the_menu(market: "Market", requests: Sequence[Request]) -> np.ndarray:
     """Return by lot, cloud, term and promise whether it may be promised: to no affiliate, and not twice."""
     setup, rules = market.setup, market.setup.rules.negotiation
     shape = (len(requests), len(setup.clouds), len(setup.rules.terms), len(KINDS))
@@ -97,12 +98,14 @@ def _on_the_menu(market: "Market", requests: Sequence[Request]) -> np.ndarray:
         kind: {c.lab for c in market.books.standing(market.time) if isinstance(c, kind)}
         for kind in (FirstRefusal, SupplyExclusivity)
     }
+    first_refusal = True in rules.first_refusal and not first_refusal_barred(market)
+    short = (setup.rules.terms <= longest_exclusivity_months(market))[None, :]
     for i, request in enumerate(requests):
         name, others = setup.labs[request.lab], ~setup.affiliates[request.lab][:, None]
-        shown[i, ..., 1] = (True in rules.first_refusal and name not in held[FirstRefusal]) & others
+        shown[i, ..., 1] = (first_refusal and name not in held[FirstRefusal]) & others
         shown[i, ..., 2] = (
             "supply" in rules.exclusivity and name not in held[SupplyExclusivity]
-        ) & others
+        ) & (others & short)
     return shown
 
 

@@ -117,7 +117,8 @@ def date_everything(setup: Setup, books: Books, calendar: Calendar) -> None:
     for name, policy in sorted(scenario.policies.items()):
         until = _month(scenario, policy.until)
         if until > 0:
-            calendar.add(max(_month(scenario, policy.effective), 0.0), "enact", name, rank=4)
+            if policy.effective is not None:
+                calendar.add(max(_month(scenario, policy.effective), 0.0), "enact", name, rank=4)
             if math.isfinite(until):
                 calendar.add(until, "repeal", name, rank=4)
     for name, event in sorted(scenario.events.items()):

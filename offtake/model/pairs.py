@@ -6,6 +6,7 @@ import numpy as np
 
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
+from offtake.model.preference import kept_out
 from offtake.model.sums import summed
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ def exposures(market: "Market") -> np.ndarray:
 
 
 def may_deal(market: "Market") -> np.ndarray:
-    """Return by lab and cloud whether they could sign if no clause forbade it."""
+    """Return by lab and cloud whether policies let them sign, if no clause forbids it."""
     setup, failed = market.setup, market.books.failed
     labs = np.array([lab not in failed for lab in setup.labs])
     clouds = np.array([cloud not in failed for cloud in setup.clouds])
-    return ~setup.barred & labs[:, None] & clouds[None, :]
+    return ~setup.barred & ~kept_out(market) & labs[:, None] & clouds[None, :]
 
 
 def may_sign(market: "Market") -> np.ndarray:

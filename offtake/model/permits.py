@@ -1,27 +1,32 @@
-"""What policies in force permit: how fast the grid comes, and how many chips may be fitted where."""
+"""What policies in force permit: how fast the grid comes, how many chips may be fitted where, and when."""
 
 import math
 from typing import TYPE_CHECKING
 
 from offtake.model.contracts import Pool, Stage
-from offtake.model.policies import Policy, Shipment
+from offtake.model.enforcing import in_force, since
+from offtake.model.policies import Place, Policy, Shipment
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
-def grid_multiplier(market: "Market", region: str) -> float:
-    """Return the factor of all policies in force on the grid clock of a region."""
-    return math.prod(
-        market.policies[name].grid_multiplier(region) for name in sorted(market.books.policies)
-    )
+def place_of(market: "Market", cloud: str, region: str) -> Place:
+    """Return a place where a cloud builds, as policies see it."""
+    kind = market.setup.scenario.clouds[cloud].kind
+    return Place(region=region, cloud=cloud, kind=kind, home=market.setup.homes[cloud])
+
+
+def grid_multiplier(market: "Market", cloud: str, region: str) -> float:
+    """Return the factor of all policies in force on the grid clock of a cloud's sites in a region."""
+    place = place_of(market, cloud, region)
+    return math.prod(rule.grid_multiplier(place) for rule in in_force(market, "grid_multiplier"))
 
 
 def objection_to_build(market: "Market", pool: Pool, h100e: float = 0.0) -> str | None:
     """Return why a cloud may not bring so much more compute to a pool now, if it may not."""
     shipment = _shipment(market, pool)
-    for name in sorted(market.books.policies):
-        rule = market.policies[name]
+    for rule in in_force(market, "counts"):
         if not rule.counts(shipment):
             continue
         fitted = _fitted_h100e(market, rule, rule.quota_of(shipment.chip_class))
@@ -35,23 +40,53 @@ def room_under_quotas_h100e(market: "Market", pool: Pool, lead_months: float) ->
     """Return what quotas in force leave to a pool until a new site is powered, H100e."""
     shipment = _shipment(market, pool)
     room = math.inf
-    for name in sorted(market.books.policies):
-        rule = market.policies[name]
+    for rule in in_force(market, "counts"):
         if rule.counts(shipment):
             quota = rule.quota_of(shipment.chip_class)
-            allowed = rule.yearly_h100e(quota) * (1 + lead_months / 12)
+            allowed = rule.yearly_h100e(quota) * (rule.period_months() / 12 + lead_months / 12)
             taken = _fitted_h100e(market, rule, quota), _coming_h100e(market, rule, quota)
             room = min(room, allowed - taken[0] - taken[1])
     return max(room, 0.0)
 
 
+def licence_months(market: "Market", pool: Pool) -> float:
+    """Return how long the slowest licence takes for chips on their way to a pool, months."""
+    shipment = _shipment(market, pool)
+    rules = in_force(market, "licence_months")
+    return max((rule.licence_months(shipment) for rule in rules), default=0.0)
+
+
+def licensed_from(market: "Market", pool: Pool, planned: float) -> float:
+    """Return the month in which a site that was planned in another one has the last of its licences.
+
+    A licence is asked for on the day a site is planned, or the policy comes into force if that is later.
+    """
+    shipment = _shipment(market, pool)
+    return max(
+        (
+            max(planned, since(market, rule.name)) + rule.licence_months(shipment)
+            for rule in in_force(market, "licence_months")
+            if rule.licence_months(shipment) > 0
+        ),
+        default=-math.inf,
+    )
+
+
+def tariff_shares(market: "Market", pool: Pool) -> list[tuple[str, float]]:
+    """Return the duties on chips on their way to a pool, share of their price, with who has them."""
+    shipment = _shipment(market, pool)
+    owed = [(r.government, r.tariff_share(shipment)) for r in in_force(market, "tariff_share")]
+    return [(government, share) for government, share in owed if share > 0]
+
+
 def _shipment(market: "Market", pool: Pool) -> Shipment:
-    scenario = market.setup.scenario
+    setup = market.setup
     return Shipment(
         destination=pool.region,
-        parent=scenario.clouds[pool.cloud].parent or pool.cloud,
+        parent=setup.parents[pool.cloud],
         chip=pool.chip,
-        chip_class=scenario.chips[pool.chip].class_,
+        chip_class=setup.scenario.chips[pool.chip].class_,
+        home=setup.homes[pool.cloud],
     )
 
 
@@ -73,12 +108,12 @@ def _coming_h100e(market: "Market", rule: Policy, quota: str) -> float:
 
 
 def _fitted_h100e(market: "Market", rule: Policy, quota: str) -> float:
-    """Return what has been fitted under a quota of a rule within a year, H100e."""
-    since = market.time - 12
+    """Return what has been fitted under a quota of a rule within its period, H100e."""
+    first = market.time - rule.period_months()
     theta = market.setup.scenario.chips
     fitted = []
     for time, site in reversed(market.books.energisations):
-        if time <= since:
+        if time <= first:
             break
         if _falls_under(market, rule, quota, site.pool):
             fitted.append(site.capacity_kw * theta[site.pool.chip].h100e_per_mw / 1000)

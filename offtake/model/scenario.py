@@ -26,6 +26,18 @@ Mw = Annotated[float, Field(gt=0, le=1e6)]
 Kind = Literal["hyperscaler", "neocloud", "captive", "self-builder"]
 Assignable = Literal["none", "with-consent", "free"]
 StageName = Literal["loi", "leased", "building", "powered", "energised"]
+Instrument = Literal[
+    "export-control",
+    "permitting",
+    "subsidy",
+    "public-credit",
+    "loan-guarantee",
+    "backstop",
+    "national-preference",
+    "capital-screening",
+    "antitrust",
+    "signal",
+]
 
 
 class Part(BaseModel):
@@ -518,7 +530,10 @@ class Lender(Participant):
 
 
 class Government(Participant):
-    """Enacts dated policies."""
+    """Enacts policies, and pays for them with what it has."""
+
+    budget_usd_per_year: Usd = 0.0
+    """Money that taxpayers add each year for its policies, USD."""
 
 
 class Agreement(Part):
@@ -655,16 +670,26 @@ class TrancheGiven(Part):
 
 
 class PolicyGiven(Part):
-    """A dated action of a government."""
+    """An action of a government: dated, or drafted for its own decision (1.11).
+
+    Each instrument has keys of its own; a key of another one is refused.
+    """
 
     government: str
-    instrument: Literal["export-control", "permitting", "signal"]
-    effective: dt.date
+    instrument: Instrument
+    effective: dt.date | None = None
+    """Day on which it comes into force; a draft has none."""
     until: dt.date | None = None
+    draft: bool = False
+    """Whether it is not dated: it comes into force when its government's strategy enacts it."""
     destinations: tuple[str, ...] = ()
     """Regions an export control applies to."""
+    parents: tuple[str, ...] = ()
+    """Ultimate parents an export control applies to; empty for all."""
     exempt_parents: tuple[str, ...] = ()
     """Ultimate parents it does not apply to."""
+    exempt_homes: tuple[str, ...] = ()
+    """Governments whose companies an export control or a screening of capital does not apply to: allies."""
     classes: tuple[str, ...] = ()
     """Classes of chips an export control applies to; empty for all."""
     chips: tuple[str, ...] = ()
@@ -673,10 +698,60 @@ class PolicyGiven(Part):
     """Chips that may still go to the destinations, H100e a year."""
     quota_by_class_h100e_per_year: dict[str, NonNegative] = Field(default_factory=dict)
     """Quota of a class of its own, H100e a year, by class; the other classes share the common one."""
+    quota_months: Annotated[int, Field(ge=1, le=120)] = 12
+    """Months over which quotas are counted, each with its part of the year: 3 for quotas by quarter."""
+    licence_months: NonNegative = 0.0
+    """Months that a licence takes from the day a site is planned, or the control comes into force."""
+    tariff_share: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Duty on chips that may still go to the destinations, share of their price; its government has it."""
     regions: tuple[str, ...] = ()
-    """Regions a permitting policy speeds or slows."""
+    """Regions in which permits, a subsidy, credit, a guarantee or a backstop hold."""
+    kinds: tuple[Kind, ...] = ()
+    """Kinds of clouds for whose sites they hold; empty for all."""
+    clouds: tuple[str, ...] = ()
+    """Clouds for whose sites they hold; empty for all."""
+    homes: tuple[str, ...] = ()
+    """Governments for whose companies' sites they hold; empty for all."""
     grid_multiplier: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Factor on the mean of the grid clock of sites not yet powered."""
+    capex_share: Share = 0.0
+    """Subsidy: share of chips and shells that the government pays while it has money."""
+    credit_share: Share = 0.0
+    """Public credit: share of the outlay for chips that the government lends while it has money."""
+    credit_rate_per_year: Share = 0.04
+    """Interest on public credit, a year; it is repaid over `finance.debt_term_months`."""
+    loss_cover: Share = 0.0
+    """Guarantee: share of lenders' losses on loans for chips that the government bears."""
+    price_usd_per_h100e_hour: NonNegative = 0.0
+    """Backstop: price at which the government buys compute that nobody takes, USD per H100e-hour."""
+    most_h100e: NonNegative = 0.0
+    """Backstop: compute that it buys at most, H100e."""
+    least_domestic_share: Share = 0.0
+    """National preference: share of its compute that a lab at home must have from clouds that are not foreign
+    before it may sign with foreign ones."""
+    controlling_part: Share = 0.5
+    """National preference: foreign-owned part from which a cloud counts as foreign."""
+    issuers: tuple[str, ...] = ()
+    """Labs and clouds at home whose equity is screened; empty for all."""
+    largest_foreign_share: Share = 1.0
+    """Screening: largest share of the equity paid in or promised that foreign capital may hold together."""
+    review_months: NonNegative = 0.0
+    """Screening: months that a foreign tranche waits for its review."""
+    longest_exclusivity_months: NonNegative | None = None
+    """Antitrust: longest time that exclusivity on supply may run, months; 0 bans it; none where not given."""
+    limits_channels: bool = False
+    """Antitrust: whether exclusive channels of distribution may run no longer than that either."""
+    bars_first_refusal: bool = False
+    """Antitrust: whether rights of first refusal are void."""
+    largest_interlocking_share: Share = 1.0
+    """Antitrust: largest share of a lab's equity paid in or promised for an investor whose group owns, or
+    holds equity of, a competing lab."""
+    merger_hhi: Share | None = None
+    """Antitrust: concentration of capacity above which no cloud may take over what others gave up."""
+    merger_share: Share | None = None
+    """Antitrust: share of capacity above which it may not."""
+    merger_rise: Share = 0.01
+    """Antitrust: rise of the concentration up to which acquisitions are let pass."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None

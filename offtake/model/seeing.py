@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offtake.model.backstop import reserve
 from offtake.model.cents import cents
 from offtake.model.chips import price_usd, replacements, usable_classes
 from offtake.model.contracts import OPEN, Pool, Site, Stage
@@ -14,9 +15,15 @@ from offtake.model.demand import damped, inference_value, training_value, worth_
 from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.most_favoured import favoured
-from offtake.model.permits import grid_multiplier, objection_to_build, room_under_quotas_h100e
+from offtake.model.permits import (
+    grid_multiplier,
+    licence_months,
+    objection_to_build,
+    room_under_quotas_h100e,
+)
 from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, levelling
+from offtake.model.public_money import chip_factor, own_part, shell_factor
 from offtake.model.scenario import GPU, Cloud, Lab
 from offtake.model.setup import build_regions
 from offtake.model.shells import landlord_with_shells, outside_rent, shells_of
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 
 AHEAD = 60
 """Months that views look ahead."""
+MOST_KW = 100_000_000
+"""Room where a place costs a cloud nothing of its own."""
 LOOK_FOR_LAND = 2
 """Regions in which a cloud looks for a new site at a time, the most wanted first."""
 
@@ -287,6 +296,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
         if site.stage in OPEN:
             sites[site.pool.cloud].append(site)
     idle = idle_shares(market)
+    backstop = backstop_margins(market, free_h100e[:, 0])
     views = {}
     for index, name in enumerate(setup.clouds):
         if name in books.failed:
@@ -321,6 +331,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             demand_h100e=expected[index],
             rivals_h100e=seen * expected[index] / total_uncovered,
             own_free_h100e=by_cloud[index],
+            backstop_margin=tuple(backstop[pools].tolist()),
             refusals=refusals(market, name),
             favoured=favoured(market, name),
             contract_price=market.contract_price,
@@ -332,6 +343,12 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
             exits=tuple(exits_of(market, index)),
         )
     return views
+
+
+def backstop_margins(market: "Market", free_h100e: np.ndarray) -> np.ndarray:
+    """Return by pool what a government's backstop earns above running cost, USD per free H100e-hour."""
+    price, part = reserve(market, free_h100e)
+    return np.maximum(price - market.setup.running, 0.0) * part
 
 
 def refusals(market: "Market", cloud: str) -> tuple[int, ...]:
@@ -372,7 +389,10 @@ def site_cost(market: "Market", site: Site) -> SiteCost:
         pool_index=index,
         h100e=site.capacity_kw * per_mw / 1000,
         ahead=min(max(math.ceil(site.promised - market.time), 0), AHEAD),
-        remaining_usd=price_usd(market, site.pool.chip, to_come) * unfitted + shell,
+        remaining_usd=price_usd(market, site.pool.chip, to_come)
+        * chip_factor(market, site.pool)
+        * unfitted
+        + shell * shell_factor(market, site.pool),
         running_usd_per_hour=float(setup.running[index]) + rent,
         fee_usd=fee_usd(site, setup.scenario.building),
         holding_usd=holding_usd(site, setup.scenario.building),
@@ -390,7 +410,9 @@ def spendable_usd(
     data = market.setup.scenario.clouds[name]
     other = other_cash_flow_usd(data, market.time) * 12
     firm = math.fsum(
-        costs[s.name].remaining_usd * costs[s.name].h100e for s in sites if s.stage is not Stage.LOI
+        costs[s.name].remaining_usd * costs[s.name].h100e * own_part(market, s.pool)
+        for s in sites
+        if s.stage is not Stage.LOI
     )
     cash = market.books.deposits[name] / 100
     return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
@@ -411,7 +433,7 @@ def build_options(
         head = scenario.building.head_start
         lead = expected_lead(
             region.construction_mean_months * head,
-            region.grid_mean_months * head * grid_multiplier(market, region_name),
+            region.grid_mean_months * head * grid_multiplier(market, name, region_name),
             region.clock_shape,
         )
         pools = [
@@ -446,12 +468,16 @@ def _option(
 ) -> BuildOption:
     setup, scenario = market.setup, market.setup.scenario
     chip = scenario.chips[pool.chip]
-    price = price_usd(market, pool.chip, lead)
+    lead = max(lead, licence_months(market, pool))
+    listed = price_usd(market, pool.chip, lead)
+    price = listed * chip_factor(market, pool)
     landlord = landlord_with_shells(market, pool.region)
     shell = 0.0 if landlord else scenario.building.shell_usd_per_kw * 1000 / chip.h100e_per_mw
+    shell *= shell_factor(market, pool)
     per_kw = (price + shell) * chip.h100e_per_mw / 1000
     quota = room_under_quotas_h100e(market, pool, lead)
-    room = max(int(spend / (per_kw * (1 - scenario.clouds[pool.cloud].debt_share))), 0)
+    equity = (1 - scenario.clouds[pool.cloud].debt_share) * own_part(market, pool)
+    room = max(int(spend / (per_kw * equity)), 0) if per_kw * equity > 0 else MOST_KW
     room = letter_room = int(min(room, quota * 1000 / chip.h100e_per_mw))
     if landlord:
         room = min(room, market.books.shells_left_kw(landlord))
@@ -468,7 +494,7 @@ def _option(
         rent_usd_per_kw_month=outside_rent(market, landlord) if landlord else 0.0,
         room_kw=room,
         letter_room_kw=letter_room,
-        replacements=replacements(market, pool.chip, lead, price),
+        replacements=replacements(market, pool.chip, lead, listed),
         class_=chip.class_,
         porting_usd_per_h100e_hour=porting[chip.class_],
     )

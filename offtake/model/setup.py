@@ -9,9 +9,10 @@ import numpy as np
 
 from offtake.model.chance import order, stream
 from offtake.model.contracts import Pool
+from offtake.model.control import homes, ultimate_parents
 from offtake.model.months import HOURS_PER_MONTH, date_of, month_of
 from offtake.model.pricing import betas
-from offtake.model.scenario import GPU, Chip, ChipClass, Region, Scenario
+from offtake.model.scenario import GPU, Chip, ChipClass, PolicyGiven, Region, Scenario
 from offtake.model.view import Rules
 
 ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
@@ -49,6 +50,12 @@ class Setup:
     """Name of each participant under which its draws stand."""
     place: dict[str, int]
     """Place of each participant among equals, drawn for the run."""
+    parents: Mapping[str, str]
+    """Ultimate parent of each participant: itself, where nobody is above it."""
+    homes: Mapping[str, str | None]
+    """Jurisdiction of the ultimate parent of each participant, where it is known."""
+    policy_dates: Mapping[str, tuple[float, float]]
+    """From when until when each policy is scheduled, months; a draft from infinity on."""
     labs: tuple[str, ...]
     clouds: tuple[str, ...]
     regions: tuple[str, ...]
@@ -128,6 +135,9 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
         seed=seed,
         drawn_as=drawn_as,
         place=place,
+        parents=ultimate_parents(scenario),
+        homes=homes(scenario),
+        policy_dates={name: _dates(scenario, p) for name, p in scenario.policies.items()},
         labs=labs,
         clouds=clouds,
         regions=tuple(sorted(scenario.regions)),
@@ -168,6 +178,14 @@ def set_up(scenario: Scenario, seed: int) -> Setup:
             ]
         ),
     )
+
+
+def _dates(scenario: Scenario, given: PolicyGiven) -> tuple[float, float]:
+    since, until = (
+        math.inf if day is None else month_of(scenario.start, day)
+        for day in (given.effective, given.until)
+    )
+    return since, until
 
 
 def classes_of(scenario: Scenario) -> dict[str, ChipClass]:

@@ -8,6 +8,7 @@ from offtake.model.covenants import check_covenants
 from offtake.model.estate import sell_sites
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
 from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.public_money import called
 from offtake.model.restructuring import restructure
 from offtake.model.standing import parties
 
@@ -131,6 +132,7 @@ def _share_out(market: "Market", name: str, cause: str) -> None:
         for (k, _), part in zip(owed, parts, strict=True)
         if part
     ]
+    recovered += called(market, [(k, c - part) for (k, c), part in zip(owed, parts, strict=True)])
     equity = [(k, c) for k, c in held if k[2] == "equity"]
     gone = [Claim(*k[:3], -c, k[3]) for k, c in (*owed, *equity)]
     market.post(Posted(postings=tuple(recovered), claims=tuple(gone), cause=cause))

@@ -9,6 +9,7 @@ import numpy as np
 
 from offtake.model.assigning import assign_contracts
 from offtake.model.auctions import Outcome
+from offtake.model.backstop import buy_unsold
 from offtake.model.events import Cleared, Purchase, Sublease
 from offtake.model.placing import LEAST_H100E, place
 from offtake.model.porting import ported
@@ -41,11 +42,23 @@ def clear_spot(market: "Market") -> None:
     value_spot(market)
     assign_contracts(market)
     trades: dict[Venue, list[Trade]] = {}
+    free = _free(market)
     for trade in _trades(market):
         trades.setdefault(venue_of(market, trade.offer.pool), []).append(trade)
+        if trade.offer.row < 0:
+            free[trade.offer.pool] -= trade.h100e
     for venue in venues(market):
         if venue in trades or venue in market.books.spot:
             market.apply(_cleared(market, venue, trades.get(venue, [])))
+    buy_unsold(market, free)
+
+
+def _free(market: "Market") -> dict[int, float]:
+    """Return what clouds have free, by pool, H100e."""
+    free: dict[int, float] = {}
+    for offer in free_offers(market):
+        free[offer.pool] = free.get(offer.pool, 0.0) + offer.h100e
+    return free
 
 
 def venues(market: "Market") -> list[Venue]:

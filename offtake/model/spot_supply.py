@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from offtake.model.backstop import reserve
 from offtake.model.make_up import prices_of_more_use
 from offtake.model.pairs import promised_now_h100e
 from offtake.model.worth import training_values
@@ -28,15 +29,23 @@ class Offer(NamedTuple):
 
 
 def free_offers(market: "Market") -> list[Offer]:
-    """Return energised capacity that is neither committed nor in own use, at avoidable cost (cst-1)."""
+    """Return energised capacity that is neither committed nor in own use, at avoidable cost (cst-1).
+
+    What a government would buy if nobody did is offered at its floor price.
+    """
     books, setup = market.books, market.setup
     free_kw = books.energised_kw - books.own_kw - books.committed_kw[:, market.month]
     h100e = np.maximum(free_kw, 0) * (setup.theta / 1000)
-    return [
-        Offer(p, float(setup.running[p]), float(h100e[p]))
-        for p in np.flatnonzero(h100e >= LEAST_LOT_H100E).tolist()
-        if setup.pools[p].cloud not in books.failed
-    ]
+    floor, part = reserve(market, h100e)
+    offers = []
+    for p in np.flatnonzero(h100e >= LEAST_LOT_H100E).tolist():
+        if setup.pools[p].cloud not in books.failed:
+            backed = float(h100e[p] * part[p])
+            offers += [
+                Offer(p, float(setup.running[p]), float(h100e[p]) - backed),
+                Offer(p, float(floor[p]), backed),
+            ]
+    return [offer for offer in offers if offer.h100e >= LEAST_LOT_H100E]
 
 
 def sublease_offers(market: "Market", gap: np.ndarray) -> list[Offer]:

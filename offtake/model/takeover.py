@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from offtake.model.chance import order
 from offtake.model.chips import usable_from
+from offtake.model.competition import objection_to_takeover
 from offtake.model.contracts import BEGUN, Site, Stage
 from offtake.model.events import Transferred
 from offtake.model.fitting import power
 from offtake.model.leases import lease_until
 from offtake.model.opening import own_kw
 from offtake.model.permits import objection_to_build, room_under_quotas_h100e
+from offtake.model.public_money import own_part
 from offtake.model.seeing import cloud_views, site_cost
 from offtake.model.setup import build_regions
 from offtake.model.shells import outside_rent
@@ -117,9 +119,13 @@ def slot_for(
     )
     cost = site_cost(market, mine)
     spent = math.fsum(s.cost.remaining_usd * s.cost.h100e for s in won)
-    price = (cost.remaining_usd * cost.h100e + spent) * (1 - data.debt_share)
+    equity = (1 - data.debt_share) * own_part(market, mine.pool)
+    price = (cost.remaining_usd * cost.h100e + spent) * equity
     wins = math.fsum(s.cost.h100e for s in won)
     if price > view.spendable_usd or objection_to_build(market, mine.pool) is not None:
+        return None
+    taken_kw = site.capacity_kw + sum(s.site.capacity_kw for s in won)
+    if objection_to_takeover(market, cloud, taken_kw) is not None:
         return None
     class_ = scenario.chips[mine.pool.chip].class_
     if usable_from(market, cloud, class_) > market.time + cost.ahead:

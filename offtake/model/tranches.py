@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from offtake.model.chance import stream
 from offtake.model.contracts import Tranche
-from offtake.model.events import Claim, Posted, Posting, Settled
+from offtake.model.events import Claim, Posted, Posting, Reviewed, Settled
+from offtake.model.stakes import cut, part_allowed, review
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -16,7 +17,11 @@ INVESTING_SHARE = 0.25
 def pay_tranche(market: "Market", name: str) -> None:
     """Pay what is due of a tranche: all of it if its condition is met, and what can be raised."""
     tranche = market.books.tranches[name]
+    if _waits_for_review(market, tranche):
+        return
     owed, why = _due(market, tranche)
+    passed = part_allowed(market, tranche.investor, tranche.issuer)
+    owed, why = cut(owed, passed), why if passed == 1 else f"{why}, foreign or interlocking"
     amount = _raise_cash(market, tranche.investor, owed, name)
     cause = f"tranche:{name}, {why}"
     if amount > 0:
@@ -25,6 +30,17 @@ def pay_tranche(market: "Market", name: str) -> None:
         market.post(Posted(postings=(payment,), claims=(equity,), cause=cause))
     outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
     market.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
+
+
+def _waits_for_review(market: "Market", tranche: Tranche) -> bool:
+    """Whether a payment waits for its review, which begins on the day it is due."""
+    months, rule = review(market, tranche.investor, tranche.issuer)
+    if months == 0 or tranche.name in market.books.reviewed:
+        return False
+    until, cause = market.time + months, f"policy:{rule}"
+    market.apply(Reviewed(tranche=tranche.name, until=until, policy=rule, cause=cause))
+    market.calendar.add(until, "tranche", tranche.name)
+    return True
 
 
 def _due(market: "Market", tranche: Tranche) -> tuple[int, str]:

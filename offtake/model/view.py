@@ -5,7 +5,7 @@ things (clocks that have not rung, others' cash and beliefs) are in no view.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -242,6 +242,8 @@ class CloudView:
     """V/X below which a project is cancelled (row D2)."""
     costs: Mapping[str, SiteCost]
     """Costs of each of its sites in the pipeline."""
+    backstop_margin: tuple[float, ...] = ()
+    """What a government's backstop earns it above running cost, USD per free H100e-hour, by its pools."""
     favoured: tuple[Favoured, ...] = ()
     """What it has promised to most-favoured customers, the highest price first."""
     refusals: tuple[int, ...] = ()
@@ -348,3 +350,12 @@ class GovernmentView:
     """Its dated policies: from when until when."""
     in_force: frozenset[str]
     hhi: float
+    """Herfindahl-Hirschman index of delivered compute by cloud, in [0, 1]."""
+    instruments: Mapping[str, str] = field(default_factory=dict)
+    """Instrument of each of its policies; those that are drafts are scheduled from infinity on."""
+    foreign_share: float = 0.0
+    """Part of energised capacity at home that is owned from abroad, in [0, 1]."""
+    scarcity: float = 0.0
+    """Share of labs' need that no compute meets, in [0, 1]."""
+    draw: float = 0.0
+    """A number drawn for the government and the month, uniform on [0, 1): for a decision by chance."""

@@ -54,7 +54,7 @@ def small_scenario(number: int, months: int = MONTHS) -> Scenario:
             },
             "investors": {"Fund": {"cash_usd": 10e9, "joins_rounds": True}},
             "lenders": {"Lender": {"cash_usd": 20e9}},
-            "governments": {"State": {"cash_usd": 0.0}},
+            "governments": {"State": {"cash_usd": 1e9}},
             "agreements": {
                 "bond": {
                     "lab": labs[1],
@@ -83,10 +83,31 @@ def small_scenario(number: int, months: int = MONTHS) -> Scenario:
                     "destinations": ("south",),
                 },
                 POLICY: {"government": "State", "instrument": "signal", "effective": _day(1)},
+                **_drafts(),
             },
             "events": {"shock": {"on": _day(2), "what": "more use", "usage_shock": 0.4}},
         }
     )
+
+
+def _drafts() -> dict[str, Any]:
+    """Return one draft for each reaction of a government."""
+    drafted = {"government": "State", "draft": True}
+    return {
+        "break-up": {
+            **drafted,
+            "instrument": "antitrust",
+            "longest_exclusivity_months": 6.0,
+            "bars_first_refusal": True,
+        },
+        "guard": {**drafted, "instrument": "capital-screening", "largest_foreign_share": 0.2},
+        "hurry": {
+            **drafted,
+            "instrument": "permitting",
+            "regions": ("north",),
+            "grid_multiplier": 0.5,
+        },
+    }
 
 
 def _day(months: int) -> dt.date:

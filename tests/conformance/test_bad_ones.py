@@ -270,7 +270,7 @@ def test_a_bad_clause_is_reported_with_what_to_do(bad: str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capricious(Signal):
-    def grid_multiplier(self, region):
+    def grid_multiplier(self, place):
         return -1.0
 
 

@@ -11,7 +11,20 @@ from offtake.agents import clouds, governments, investors, labs
 from offtake.model import clauses, dealing, policies
 from offtake.model.clauses import RevenueShare
 from offtake.model.dealing import DistributionExclusivity, FirstRefusal, SupplyExclusivity
-from offtake.model.policies import ExportControl, Permitting, Policy, Signal
+from offtake.model.policies import (
+    Antitrust,
+    Backstop,
+    CapitalScreening,
+    ExportControl,
+    LoanGuarantee,
+    Located,
+    NationalPreference,
+    Permitting,
+    Policy,
+    PublicCredit,
+    Signal,
+    Subsidy,
+)
 from offtake.model.standing import Clause
 from offtake.testing import check_clause, check_policy, check_strategy, strategy_checks
 from offtake.testing.strategies import PORTS
@@ -44,6 +57,32 @@ POLICIES: dict[str, Policy] = {
     ),
     "permits": Permitting(name="tested", regions=("north",), multiplier=0.5),
     "signal": Signal(name="tested"),
+    "licence": ExportControl(
+        name="tested",
+        government="State",
+        destinations=("north",),
+        exempt_parents=(),
+        quota_h100e_per_year=1e6,
+        licence=2.0,
+        tariff=0.1,
+    ),
+    "grants": Subsidy(name="tested", government="State", regions=("north",), capex_share=0.2),
+    "credit": PublicCredit(
+        name="tested", government="State", regions=("north",), share=0.3, rate_per_year=0.03
+    ),
+    "cover": LoanGuarantee(name="tested", government="State", regions=("north",), cover=0.5),
+    "backstop": Backstop(
+        name="tested",
+        government="State",
+        regions=("north",),
+        price_usd_per_h100e_hour=1.0,
+        quantity_h100e=1e4,
+    ),
+    "preference": NationalPreference(name="tested", government="State", least_domestic_share=0.5),
+    "screening": CapitalScreening(name="tested", government="State", largest_foreign_share=0.1),
+    "antitrust": Antitrust(
+        name="tested", government="State", exclusivity_months=3.0, first_refusal_barred=True
+    ),
 }
 
 
@@ -58,7 +97,7 @@ def test_all_of_ours_are_here():
     }
     assert {type(kind(lab="Lab A", cloud="Cloud Q")) for kind in CLAUSES.values()} == kinds
     rules = {m for _, m in inspect.getmembers(policies, inspect.isclass) if hasattr(m, "counts")}
-    assert {type(p) for p in POLICIES.values()} == rules - {Policy}
+    assert {type(p) for p in POLICIES.values()} == rules - {Policy, Located}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)

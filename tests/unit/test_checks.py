@@ -115,6 +115,31 @@ CONTRADICTIONS = {
         'condition = "policy"', 'condition = "revenue"', "E023", "tranches.seed-1.condition",
         "no threshold",
     ),
+    "policy without a date": (
+        "effective = 2025-05-01\n", "", "E011", "policies.permits.effective", "draft = true",
+    ),
+    "draft with a date": (
+        "effective = 2025-05-01", "effective = 2025-05-01\ndraft = true", "E023",
+        "policies.permits.draft", "comes into force on 2025-05-01",
+    ),
+    "key of another instrument": (
+        "grid_multiplier = 0.8", "capex_share = 0.8", "E023", "policies.permits.capex_share",
+        "a key of subsidy",
+    ),
+    "policy that does nothing": (
+        'instrument = "permitting"\neffective = 2025-05-01\nregions = ["Texas"]\ngrid_multiplier = 0.8',
+        'instrument = "antitrust"\neffective = 2025-05-01', "E023", "policies.permits",
+        "add one of `longest_exclusivity_months`",
+    ),
+    "policy without money": (
+        'instrument = "permitting"\neffective = 2025-05-01\nregions = ["Texas"]\ngrid_multiplier = 0.8',
+        'instrument = "subsidy"\neffective = 2025-05-01\nregions = ["Texas"]\ncapex_share = 0.3',
+        "E023", "policies.permits.government", "budget_usd_per_year",
+    ),
+    "allies of nobody": (
+        "grid_multiplier = 0.8", 'grid_multiplier = 0.8\nhomes = ["USA"]', "E020",
+        "policies.permits.homes[0]", "'US'",
+    ),
     "sold twice at the start": (
         "capacity_mw = 60", "capacity_mw = 101", "E024", "contracts.nimbus-aster.capacity_mw",
         "100 MW of 'hopper' energised",

@@ -5,7 +5,7 @@ import pytest
 
 from offtake.model.contracts import Stage
 from offtake.model.market import Market
-from offtake.model.policies import ExportControl, Permitting, Shipment, Signal, policy
+from offtake.model.policies import ExportControl, Permitting, Place, Shipment, Signal, policy
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import PolicyGiven
 
@@ -55,14 +55,15 @@ def test_a_class_may_have_a_quota_of_its_own():
 
 
 def test_permitting_moves_the_grid_clock_of_its_regions():
-    assert (PERMITTING.grid_multiplier("south"), PERMITTING.grid_multiplier("north")) == (0.5, 1.0)
+    south, north = (Place(region=region, cloud="Any") for region in ("south", "north"))
+    assert (PERMITTING.grid_multiplier(south), PERMITTING.grid_multiplier(north)) == (0.5, 1.0)
     assert PERMITTING.objection(shipment(), 1.0) is None
 
 
 def test_a_signal_has_no_instrument():
     signal = Signal(name="words")
     assert signal.objection(shipment(), 1.0) is None
-    assert signal.grid_multiplier("south") == 1.0
+    assert signal.grid_multiplier(Place(region="south", cloud="Any")) == 1.0
 
 
 @pytest.mark.parametrize(
