@@ -124,6 +124,27 @@ def series(key: str) -> Callable[[Line], str]:
     return lambda line: ", ".join(f"{value:.6g}" for value in line[key]) or "-"
 
 
+def ranged(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of a median with its range; a share, which has no unit, in percent."""
+
+    def read(line: Line) -> str:
+        show = figure if unit(line["what"]) else whole_percent
+        middle, low, high = (show(line[key][end]) for end in ("median", "low", "high"))
+        return f"{middle} ({low} to {high})"
+
+    return read
+
+
+def unit(what: str) -> bool:
+    """Return whether a name says what its number counts."""
+    return "compute from" not in what
+
+
+def whole_percent(value: float) -> str:
+    """Return a share in whole percent."""
+    return f"{value:.0%}"
+
+
 def strictness(key: str) -> Callable[[Line], str]:
     """Return what reads a column of a test's strictness, empty where nothing was compared."""
     return lambda line: f"{line[key]:.1g}" if line["compared"] else "-"
@@ -143,6 +164,13 @@ def marked(key: str) -> Callable[[Line], str]:
 
 
 TABLES = (
+    Table(
+        measurement="headline",
+        columns={
+            "median (5 to 95% of runs)": column("what"),
+            **{date: ranged(date) for date in ("Dec 2025", "Dec 2027", "Dec 2030")},
+        },
+    ),
     Table(
         measurement="clause",
         columns={

@@ -89,3 +89,18 @@ def test_every_table_of_a_scenario_file_is_documented():
 @pytest.mark.parametrize("name", sorted(generate.GENERATORS))
 def test_the_generator_finds_something_in_the_code(name):
     assert len(generate.GENERATORS[name]().splitlines()) > 2
+
+
+def test_the_readme_says_what_was_measured():
+    (found,) = (
+        line
+        for line in generate.tables()["lines_of"]("headline")
+        if line["what"] == "OpenAI's compute from Azure"
+    )
+    middle, end = found["Dec 2027"], found["Dec 2030"]
+    sentence = (
+        "In its {runs} runs OpenAI gets {middle[median]:.0%} of its compute from Azure in December 2027 "
+        "({middle[low]:.0%} to {middle[high]:.0%} in nine runs of ten) and {end[median]:.0%} in December "
+        "2030 ({end[low]:.0%} to {end[high]:.0%})."
+    ).format(runs=found["runs"], middle=middle, end=end)
+    assert sentence in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())

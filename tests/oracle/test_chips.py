@@ -33,10 +33,12 @@ def learning(months: int, **cls: Any) -> Market:
 
 
 def test_the_exponent_of_a_learning_rate_of_20_percent():
+    """D4, Wright: b = -log2(1 - .2) = .321928."""
     assert exponent(0.2) == pytest.approx(0.321928, abs=5e-7)
 
 
 def test_doublings_of_volume_each_take_the_learning_rate_off_the_price():
+    """D4, Wright: twice the volume costs .8 of the price, ten times .476510."""
     price = trajectory(learning(9, world_h100e_per_month=X0), "price_chips", "gpu")
     assert price[0] / PRICE_USD == pytest.approx(0.8, abs=1e-9)
     assert price[2] / PRICE_USD == pytest.approx(0.64, abs=1e-9)
