@@ -22,6 +22,7 @@ from offtake.model.scenario import (
     Demand,
     Finance,
     Government,
+    GuaranteeGiven,
     Instrument,
     Investor,
     Kind,
@@ -34,6 +35,7 @@ from offtake.model.scenario import (
     Scenario,
     SiteGiven,
     TrancheGiven,
+    WarrantGiven,
 )
 
 START = dt.date(2025, 1, 1)
@@ -51,6 +53,8 @@ TABLES = (
     "contracts",
     "sites",
     "tranches",
+    "guarantees",
+    "warrants",
     "policies",
     "events",
 )
@@ -159,6 +163,15 @@ def scenarios(
                 grid_months=float(draw(st.integers(1, 12))),
             )
         sellers[cloud] = draw(_seller(stands_mw - sold_mw, labs, buyers))
+    if draw(st.booleans()):
+        sellers["Venture"] = draw(_venture(labs, clouds))
+        sites["v-0"] = SiteGiven(
+            cloud="Venture",
+            region=regions[0],
+            capacity_mw=60.0,
+            stage=draw(st.sampled_from(["leased", "building"])),
+            landlord="Landlord",
+        )
     buyers_ = {lab: draw(_buyer(max(mw_of[lab], 20), least_cash_usd)) for lab in labs}
     users = sum(lab.users_million for lab in buyers_.values())
     classes = draw(_classes(clouds))
@@ -213,8 +226,15 @@ def scenarios(
                 cash_usd=10e9,
                 assets_usd=draw(st.sampled_from([0.0, 2e9])),
                 joins_rounds=True,
+                borrowing_limit=draw(st.sampled_from([0.0, 0.5])),
                 home=draw(st.sampled_from(HOMES)),
-            )
+            ),
+            "Backer": Investor(
+                cash_usd=3e9,
+                joins_rounds=True,
+                returns_from={clouds[0]: draw(st.sampled_from([0.5, 1.0]))},
+                compute_share=draw(st.sampled_from([0.0, 0.7])),
+            ),
         },
         lenders={"Lender": Lender(cash_usd=20e9)},
         governments={
@@ -228,7 +248,9 @@ def scenarios(
         agreements=draw(_agreements(labs, clouds, exclusive, first_refusal)),
         contracts=contracts,
         sites=sites,
-        tranches=draw(_tranches(labs)),
+        tranches=draw(_tranches(labs, clouds)),
+        guarantees=draw(_guarantees(labs, clouds)),
+        warrants=draw(_warrants(labs, clouds)),
         policies=draw(_policies(regions, clouds)),
         events=draw(_events()),
         negotiation=draw(_negotiation()),
@@ -377,7 +399,33 @@ def _seller(draw: st.DrawFn, spare_mw: int, labs: list[str], buyers: list[str]) 
         priority=(buyers or labs)[0] if kind == "captive" else None,
         owners={"Fund": 0.5} if kind == "captive" else {},
         home=draw(st.sampled_from(HOMES)),
+        **(draw(_deed()) if kind == "captive" else {}),
     )
+
+
+@st.composite
+def _venture(draw: st.DrawFn, labs: list[str], clouds: list[str]) -> Cloud:
+    """Draw a venture that may form, or is only a label."""
+    return Cloud(
+        kind="captive",
+        cash_usd=0.0,
+        priority=labs[0],
+        owners={"Fund": 0.6, labs[0]: 0.4},
+        commitments={"Fund": 3e9, labs[0]: 5e8},
+        debt_share=0.5,
+        formation=day(draw(st.integers(0, 6)), draw(st.sampled_from([1, 9]))),
+        formation_probability=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        label_over=draw(st.sampled_from([(), (), (clouds[0],)])),
+    )
+
+
+@st.composite
+def _deed(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "commitments": draw(st.sampled_from([{}, {"Fund": 2e9}])),
+        "consent": draw(st.sampled_from([0.0, 1.0])),
+        "sells_surplus": draw(st.booleans()),
+    }
 
 
 @st.composite
@@ -458,7 +506,37 @@ def _exclusivities(draw: st.DrawFn, until: dt.date, *, whole: bool) -> dict[str,
 
 
 @st.composite
-def _tranches(draw: st.DrawFn, labs: list[str]) -> dict[str, TrancheGiven]:
+def _guarantees(draw: st.DrawFn, labs: list[str], clouds: list[str]) -> dict[str, GuaranteeGiven]:
+    return {
+        f"g-{n}": GuaranteeGiven(
+            guarantor=draw(st.sampled_from(["Fund", clouds[0]])),
+            debtor=draw(st.sampled_from([labs[0], clouds[-1], "Vehicle"])),
+            limit_usd=draw(st.sampled_from([1e7, 5e9])),
+            fee_per_year=draw(st.sampled_from([0.0, 0.02])),
+            until=draw(st.sampled_from([None, day(6)])),
+        )
+        for n in range(draw(st.integers(0, 2)))
+    }
+
+
+@st.composite
+def _warrants(draw: st.DrawFn, labs: list[str], clouds: list[str]) -> dict[str, WarrantGiven]:
+    if not draw(st.booleans()):
+        return {}
+    return {
+        "w-0": WarrantGiven(
+            lab=draw(st.sampled_from(labs)),
+            cloud=draw(st.sampled_from(clouds)),
+            equity_usd=1e8,
+            purchases_usd=draw(st.sampled_from([1e8, 1e10])),
+            steps=draw(st.sampled_from([1, 7])),
+            until=draw(st.sampled_from([None, day(5)])),
+        )
+    }
+
+
+@st.composite
+def _tranches(draw: st.DrawFn, labs: list[str], clouds: list[str]) -> dict[str, TrancheGiven]:
     return {
         f"t-{n}": TrancheGiven(
             investor="Fund",
@@ -466,8 +544,13 @@ def _tranches(draw: st.DrawFn, labs: list[str]) -> dict[str, TrancheGiven]:
             due=day(draw(st.integers(0, 12)), draw(st.sampled_from([1, 11]))),
             amount_usd=2e9,
             reduced_usd=draw(st.sampled_from([0.0, 5e8])),
-            condition=draw(st.sampled_from(["none", "governance"])),
+            condition=draw(st.sampled_from(["none", "governance", "listing"])),
             probability=0.5,
+            waits_months=draw(st.sampled_from([0, 3])),
+            syndicate=draw(st.sampled_from([{}, {"Backer": 0.3}])),
+            underwritten=draw(st.booleans()),
+            compute_share=draw(st.sampled_from([0.0, 0.5])),
+            compute_from=clouds[0],
         )
         for n in range(draw(st.integers(0, 3)))
     }
@@ -551,6 +634,7 @@ def _events(draw: st.DrawFn) -> dict[str, DatedEvent]:
             what="usage changes",
             usage_shock=draw(st.sampled_from([-0.5, 0.5])),
             duration_months=draw(st.sampled_from([None, 3])),
+            lists=draw(st.sampled_from([None, "Lab A"])),
         )
     }
 

@@ -10,6 +10,7 @@ from offtake.model.chance import order
 from offtake.model.chips import list_price_usd, usable_from
 from offtake.model.contracts import Pool
 from offtake.model.events import Adopted, Posted, Posting, Released
+from offtake.model.owners import venture_kw
 from offtake.model.porting import ported, porting_usd_per_hour
 from offtake.model.pricing import annuity, breakeven_h100e, full_cost
 from offtake.model.proposals import Adopt
@@ -62,7 +63,9 @@ def _came(market: "Market", given: ChipClass) -> str | None:
 
 
 def energised_mw(market: "Market", cloud: str) -> float:
-    """Return what a cloud has energised, MW of IT load."""
+    """Return what a cloud has energised, MW of IT load; of a label, what runs in its name."""
+    if market.setup.scenario.clouds[cloud].label_over:
+        return venture_kw(market, cloud) / 1000
     mine = market.setup.pool_cloud == market.books.cloud_index[cloud]
     return float(market.books.energised_kw[mine].sum()) / 1000
 

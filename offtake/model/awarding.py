@@ -124,9 +124,25 @@ def _table(market: "Market", requests: list[Request], views: dict[str, CloudView
     )
     if len(market.setup.classes) > 1:
         table = _with_porting(market, table, ask.lab)
-    table = within_exclusivities(market, table)
+    table = within_exclusivities(market, _within_deeds(market, table, ask.lab))
     cost = rules.negotiation.bid_cost_usd
     return _without_deterred(market, table, ask.lab, cost) if cost > 0 else table
+
+
+def _within_deeds(market: "Market", table: Table, labs: np.ndarray) -> Table:
+    """Return the table without what ventures would build for others: only their surplus may be sold."""
+    clouds = market.setup.scenario.clouds
+    deeds = [clouds[market.setup.clouds[c]] for c in table.cloud.tolist()]
+    bound = np.array(
+        [
+            column.option is not None and deed.kind in ("captive", "self-builder")
+            for column, deed in zip(table.columns, deeds, strict=True)
+        ]
+    )
+    if not bound.any():
+        return table
+    first = np.array([market.books.lab_index.get(d.priority or "", -1) for d in deeds])
+    return replace(table, allowed=table.allowed & (~bound | (labs[:, None] == first)))
 
 
 def _with_porting(market: "Market", table: Table, labs: np.ndarray) -> Table:

@@ -10,6 +10,7 @@ from offtake.model.cents import cents
 from offtake.model.clause_bills import clause_bills
 from offtake.model.contracts import Stage
 from offtake.model.events import Claim, Posting, Purchase, Sublease
+from offtake.model.guarantees import guarantee_fees
 from offtake.model.make_up import drawn_hours
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.seeing import other_cash_flow_usd, parent_funding_usd
@@ -55,6 +56,7 @@ def lab_bills(market: "Market", used: np.ndarray) -> tuple[list[Posting], list[C
         *compute,
         *_spot_bills(market),
         *_arrears(market, market.setup.labs),
+        *guarantee_fees(market, market.setup.labs),
     ]
     return bills, draws
 
@@ -139,6 +141,7 @@ def cloud_bills(market: "Market", used: np.ndarray) -> list[Posting]:
         *site_leases(market),
         *_refunds(market),
         *_arrears(market, market.setup.clouds),
+        *guarantee_fees(market, market.setup.clouds),
         *clause_bills(market, used, contract_bills_usd(market, used), market.setup.clouds),
     ]
     return [bill for bill in bills if bill.payer not in market.books.failed]
@@ -183,5 +186,6 @@ def other_bills(market: "Market") -> list[Posting]:
     bills = [
         *(b for loan in books.loans.values() if loan.lessee for b in debt_service(market, loan)),
         *_arrears(market, others),
+        *guarantee_fees(market, others),
     ]
     return [bill for bill in bills if bill.payer not in books.failed]

@@ -37,10 +37,12 @@ from offtake.model.events import (
     Amended,
     AnyEvent,
     Assigned,
+    Awaited,
     Banked,
     Believed,
     Borrowed,
     Breached,
+    Called,
     Cancelled,
     Claim,
     Cleared,
@@ -52,9 +54,11 @@ from offtake.model.events import (
     Ended,
     Energised,
     Entered,
+    Formed,
     Happened,
     Held,
     Lapsed,
+    Listed,
     Lowered,
     Noticed,
     NoticeGiven,
@@ -84,6 +88,7 @@ from offtake.model.events import (
     Tendered,
     Terminated,
     Transferred,
+    Vested,
     Voided,
     Waived,
     Withdrawn,
@@ -96,6 +101,10 @@ EXTERNAL = ("Customers", "Suppliers")
 
 CAPITAL = frozenset({"shell", "chips"})
 """Labels of postings that create fixed capital of the payer."""
+
+
+PURCHASES = frozenset({"compute", "spot", "prepayment"})
+"""Labels of payments for compute."""
 
 
 class Contracts:
@@ -273,6 +282,17 @@ class Books:
         self.tranches: dict[str, Tranche] = {}
         self.paid: set[str] = set()
         self.loans: dict[str, Loan] = {}
+        self.unformed: set[str] = set()
+        """Ventures that are announced only: they sign, build and are paid nothing."""
+        self.called_in_cents: dict[tuple[str, str], int] = {}
+        """By owner and venture, what the owner has paid in on calls."""
+        self.listed: set[str] = set()
+        self.called_cents: dict[str, int] = {}
+        """By guarantee, what it has been called for so far."""
+        self.vested: dict[str, int] = {}
+        """By warrant, the parts that have been earned."""
+        self.purchased_cents: dict[tuple[str, str], int] = {}
+        """By payer and payee, what was paid for compute so far, prepayments included."""
         self.breached_since: dict[str, float] = {}
         """Since when borrowers have been in breach of their covenant."""
         self.policies: set[str] = set()
@@ -374,6 +394,18 @@ class Books:
                     self.paid.add(event.tranche)
             case Borrowed() | Amended():
                 self.loans[event.loan.name] = event.loan
+            case Awaited():
+                self.unformed.add(event.name)
+            case Formed():
+                if event.formed:
+                    self.unformed.discard(event.name)
+            case Listed():
+                self.listed.add(event.name)
+            case Called():
+                called = self.called_cents
+                called[event.guarantee] = called.get(event.guarantee, 0) + event.paid_cents
+            case Vested():
+                self.vested[event.warrant] = event.steps
             case Breached():
                 self.breached_since[event.name] = time
             case Cured():
@@ -583,6 +615,12 @@ class Books:
                 self.capital[posting.payee] -= posting.cents
             elif posting.label == "recovery":
                 self._lose(posting.payee, posting.payer, -posting.cents)
+            elif posting.label in PURCHASES:
+                pair = (posting.payer, posting.payee)
+                self.purchased_cents[pair] = self.purchased_cents.get(pair, 0) + posting.cents
+            elif posting.label == "capital call":
+                pair = (posting.payer, posting.payee)
+                self.called_in_cents[pair] = self.called_in_cents.get(pair, 0) + posting.cents
             elif posting.label == "round":
                 self.last_round[posting.payee] = self.time
         self.postings.extend(postings)

@@ -8,9 +8,11 @@ from offtake.model.cents import cents
 from offtake.model.contracts import Site, Stage
 from offtake.model.events import Advanced, Opened, Posted, Posting
 from offtake.model.opening import own_kw
+from offtake.model.owners import agree
 from offtake.model.permits import grid_multiplier
 from offtake.model.public_money import grants
 from offtake.model.sites import clock
+from offtake.model.venture import call_capital
 from offtake.model.view import BuildOption
 
 if TYPE_CHECKING:
@@ -67,7 +69,9 @@ def new_site(market: "Market", option: BuildOption, capacity_kw: int, *, letter:
 
 
 def start_building(market: "Market", site: Site, cause: str) -> None:
-    """Start both clocks of a site and pay for an owned shell (cap-1)."""
+    """Start both clocks of a site and pay for an owned shell (cap-1), if the owners of a venture agree."""
+    if not agree(market, site.pool.cloud):
+        return
     if site.landlord is None and not _buy_shell(market, site, cause):
         return
     construction, grid = _clocks(market, site)
@@ -86,7 +90,11 @@ def _buy_shell(market: "Market", site: Site, cause: str) -> bool:
     """Pay for an owned shell at once, if there is the cash; return whether it is paid."""
     cost = cents(market.setup.scenario.building.shell_usd_per_kw * site.capacity_kw)
     aid = grants(market, site, cost)
-    if market.books.deposits[site.pool.cloud] < cost - sum(p.cents for p in aid):
+    own = cost - sum(p.cents for p in aid)
+    missing = own - market.books.deposits[site.pool.cloud]
+    if missing > 0:
+        call_capital(market, site.pool.cloud, missing, cause)
+    if market.books.deposits[site.pool.cloud] < own:
         return False
     bill = Posting(site.pool.cloud, "Suppliers", cost, "shell", site.name)
     market.post(Posted(postings=(*aid, bill), cause=cause))

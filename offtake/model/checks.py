@@ -9,6 +9,7 @@ from typing import Any
 
 from offtake.model.class_checks import check_classes
 from offtake.model.mistakes import unknown_name
+from offtake.model.money_checks import check_money
 from offtake.model.named_clauses import check_clauses
 from offtake.model.policy_checks import check_policies
 from offtake.model.problems import Issue, Path, character, dotted
@@ -27,7 +28,16 @@ from offtake.model.scenario import (
 PARTICIPANTS = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
 """Tables whose names stand in one ledger."""
 NAMED = (*PARTICIPANTS, "regions", "chips", "classes")
-SLUGGED = ("agreements", "contracts", "sites", "tranches", "policies", "events")
+SLUGGED = (
+    "agreements",
+    "contracts",
+    "sites",
+    "tranches",
+    "guarantees",
+    "warrants",
+    "policies",
+    "events",
+)
 DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
 )
@@ -47,6 +57,8 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("clouds", "owners"): ("investors", "labs", "clouds"),
     ("clouds", "regions"): ("regions",),
     ("clouds", "site_vehicle"): ("landlords",),
+    ("clouds", "commitments"): ("investors", "labs", "clouds"),
+    ("clouds", "label_over"): ("clouds",),
     ("landlords", "region"): ("regions",),
     ("agreements", "lab"): ("labs",),
     ("agreements", "cloud"): ("clouds",),
@@ -63,6 +75,15 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("tranches", "investor"): ("investors", "labs", "clouds"),
     ("tranches", "issuer"): ("labs", "clouds"),
     ("tranches", "policy"): ("policies",),
+    ("tranches", "venture"): ("clouds",),
+    ("tranches", "syndicate"): ("investors", "labs", "clouds"),
+    ("tranches", "compute_from"): ("clouds",),
+    ("investors", "returns_from"): ("clouds",),
+    ("guarantees", "guarantor"): ("investors", "labs", "clouds", "landlords", "governments"),
+    ("guarantees", "debtor"): ("labs", "clouds", "landlords"),
+    ("guarantees", "beneficiary"): PARTICIPANTS,
+    ("warrants", "lab"): ("labs",),
+    ("warrants", "cloud"): ("clouds",),
     ("policies", "government"): ("governments",),
     ("policies", "destinations"): ("regions",),
     ("policies", "classes"): ("classes",),
@@ -74,6 +95,7 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("policies", "exempt_homes"): ("governments",),
     ("policies", "issuers"): ("labs", "clouds"),
     ("events", "lab"): ("labs",),
+    ("events", "lists"): ("labs", "clouds"),
 }
 """Which tables a key's text, texts or own keys name something in."""
 DEFAULT_BARGAINER = Negotiation().bargainer
@@ -225,6 +247,7 @@ def check_terms(parts: Scenario) -> Iterator[Issue]:
     yield from _clouds(parts)
     yield from _labs(parts)
     yield from _tranches(parts)
+    yield from check_money(parts)
     yield from _agreements(parts)
     for table in ("agreements", "contracts"):
         for name, given in getattr(parts, table).items():

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
+from offtake.model.cents import split
 from offtake.model.clauses import Assignability, Prepayment, Ramp, TakeOrPay, Termination
 from offtake.model.dealing import CrossDefault, MostFavoured, Purpose
 from offtake.model.months import HOURS_PER_MONTH
@@ -17,6 +18,8 @@ from offtake.model.terms import (
     SellerTermination,
 )
 
+PARTS = 1_000_000
+"""Parts in which shares of a syndicate are counted."""
 PURPOSES: tuple[Purpose, ...] = ("any", "inference", "training")
 """What the compute of a contract may be used for, by number in the books."""
 
@@ -252,3 +255,29 @@ class Tranche:
     policy: str | None
     probability: float
     condition_name: str
+    venture: str | None = None
+    """Cloud whose energised MW the condition counts; the issuer where it is not given."""
+    waits_months: float = 0.0
+    """Months after its date for which it waits for its condition."""
+    syndicate: tuple[tuple[str, float], ...] = ()
+    """Other investors and their parts; the rest is the investor's own."""
+    underwritten: bool = False
+    """Whether the investor pays what members of the syndicate cannot."""
+    compute_share: float = 0.0
+    """Part that the issuer spends at once on prepaid compute of `compute_from`."""
+    compute_from: str | None = None
+
+    def parts_cents(self, amount: int) -> dict[str, int]:
+        """Return how investors share an amount of it, cents: the lead has what the syndicate leaves.
+
+        Examples
+        --------
+        >>> tranche = Tranche(name="x", investor="a", issuer="l", due=0, amount_cents=100, reduced_cents=0,
+        ...                   condition="none", at_least=0, policy=None, probability=1,
+        ...                   condition_name="x", syndicate=(("b", 0.25),))
+        >>> tranche.parts_cents(100)
+        {'a': 75, 'b': 25}
+        """
+        members = {name: round(share * PARTS) for name, share in self.syndicate}
+        weights = {self.investor: PARTS - sum(members.values())} | members
+        return dict(zip(weights, split(amount, list(weights.values())), strict=True))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from offtake.model.guarantees import credited_hazard
 from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.pricing import annuity
@@ -61,7 +62,7 @@ def cash_flow_ahead_usd(market: "Market", cloud: str) -> float:
 
 
 def hazard_now(market: "Market", name: str) -> float:
-    """Return the believed monthly hazard that a participant fails, by its runway of now.
+    """Return the believed monthly hazard that a participant fails, by its runway of now and its guarantees.
 
     Only labs burn cash by plan; for others the base hazard stands.
     """
@@ -71,7 +72,8 @@ def hazard_now(market: "Market", name: str) -> float:
     if name in books.lab_index:
         burn = float(books.believed.burn_usd[books.lab_index[name]])
         runway = runway_months(books.deposits[name] / 100, burn)
-    return rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
+    own = rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
+    return credited_hazard(market, name, own)
 
 
 def spread_per_year(market: "Market", cloud: str) -> float:

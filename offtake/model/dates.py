@@ -13,6 +13,7 @@ from offtake.model.holding import end_talks
 from offtake.model.leases import lapse
 from offtake.model.news import happen, undo
 from offtake.model.tranches import pay_tranche
+from offtake.model.venture import form
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -50,6 +51,8 @@ def act(market: "Market", entry: Entry) -> None:
             pay_tranche(market, entry.name)
         case "void":
             void_unlawful(market)
+        case "form":
+            form(market, entry.name)
         case "enact":
             change_policy(market, entry.name, True, "schedule")
         case "repeal":

@@ -409,6 +409,54 @@ class Borrowed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited(Event):
+    """A venture is announced and not formed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formed(Event):
+    """A venture has been formed, or it is now known that it never will be."""
+
+    name: str
+    formed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(Event):
+    """The shares of a participant are listed from now on."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called(Event):
+    """A guarantor pays for its debtor."""
+
+    guarantee: str
+    name: str
+    """The guarantor."""
+    holder: str
+    """The debtor."""
+    paid_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vested(Event):
+    """A lab has earned equity of a cloud by what it has bought."""
+
+    warrant: str
+    lab: str
+    holder: str
+    """The cloud."""
+    steps: int
+    """Parts earned so far."""
+    paid_cents: int
+    """Value of what is earned now, when it was granted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Amended(Event):
     """A loan has other terms from now on."""
 
@@ -623,6 +671,11 @@ AnyEvent = (
     | Settled
     | Borrowed
     | Amended
+    | Awaited
+    | Formed
+    | Listed
+    | Called
+    | Vested
     | Breached
     | Cured
     | Enacted

@@ -11,6 +11,7 @@ from offtake.model.events import Advanced, Energised, Posted, Posting
 from offtake.model.permits import licensed_from, objection_to_build
 from offtake.model.public_money import credit_for, duties, grants
 from offtake.model.site_finance import buy_through_vehicle
+from offtake.model.venture import call_capital
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -38,7 +39,10 @@ def can_be_fitted(market: "Market", site: Site) -> bool:
     if max(site.construction_at, site.grid_at) > market.time:
         return False
     cloud, chip = site.pool.cloud, market.setup.scenario.chips[site.pool.chip]
-    if cloud in market.books.failed or usable_from(market, cloud, chip.class_) > market.time:
+    if (
+        cloud in market.books.failed | market.books.unformed
+        or usable_from(market, cloud, chip.class_) > market.time
+    ):
         return False
     h100e = site.capacity_kw * chip.h100e_per_mw / 1000
     if licensed_from(market, site.pool, site.opened) > market.time:
@@ -55,7 +59,10 @@ def pay_for_chips(market: "Market", site: Site, cost: int, cause: str) -> bool:
     lent = sum(loan.principal_cents for loan in public)
     private = loan_for(market, site, outlay - lent)
     loans = public if private is None else [*public, private]
-    if market.books.deposits[cloud] + sum(loan.principal_cents for loan in loans) < outlay:
+    own = outlay - sum(loan.principal_cents for loan in loans)
+    if own > market.books.deposits[cloud]:
+        call_capital(market, cloud, own - market.books.deposits[cloud], cause)
+    if market.books.deposits[cloud] < own:
         return False
     for loan in public:
         draw(market, loan, cause)

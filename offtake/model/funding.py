@@ -4,7 +4,9 @@ import math
 from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents, split
+from offtake.model.circularity import credit, returned_per_usd
 from offtake.model.events import Claim, Posted, Posting
+from offtake.model.owners import promised_cents
 from offtake.model.refinancing import refinance
 from offtake.model.seeing import runway_months
 from offtake.model.stakes import cut, part_allowed
@@ -87,7 +89,8 @@ def _ask_investor(
 ) -> int:
     books, scenario = market.books, market.setup.scenario
     data = scenario.investors[investor]
-    promised = sum(t.amount_cents for t in books.tranches.values() if t.investor == investor)
+    promised = sum(t.parts_cents(t.amount_cents).get(investor, 0) for t in books.tranches.values())
+    promised += promised_cents(market, investor)
     view = InvestorView(
         name=investor,
         time=market.time,
@@ -99,18 +102,22 @@ def _ask_investor(
         asked_usd=asked,
         forward_revenue_usd=forward,
         growth_per_year=growth,
+        returned_per_usd=returned_per_usd(market, investor, lab),
     )
     fund = market.participants[investor].decide("financier", view)
     return 0 if fund is None else min(cents(fund.usd), max(books.deposits[investor], 0))
 
 
 def _invest(market: "Market", investor: str, lab: str, amount: int) -> None:
-    """Pay equity into a lab."""
-    if amount > 0:
-        market.post(
-            Posted(
-                postings=(Posting(investor, lab, amount, "round"),),
-                claims=(Claim(investor, lab, "equity", amount),),
-                cause=f"proposal:round of {lab}",
-            )
-        )
+    """Pay equity into a lab, which spends a part of it on the investor's compute where that is agreed."""
+    if amount <= 0:
+        return
+    data, cause = market.setup.scenario.investors[investor], f"proposal:round of {lab}"
+    paid = Posting(investor, lab, amount, "round")
+    equity = Claim(investor, lab, "equity", amount)
+    market.post(Posted(postings=(paid,), claims=(equity,), cause=cause))
+    part = round(amount * data.compute_share)
+    if part > 0:
+        cloud = next(iter(data.returns_from))
+        postings, claims = credit(market, lab, part, cloud)
+        market.post(Posted(postings=postings, claims=claims, cause=cause))

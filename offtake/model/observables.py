@@ -13,6 +13,7 @@ from offtake.model.adopting import breakeven
 from offtake.model.borrowing import lending_rate_per_year, let_debt_cents
 from offtake.model.cascades import largest_chain
 from offtake.model.chips import price_usd
+from offtake.model.circularity import circularity as circular
 from offtake.model.concentration import herfindahl
 from offtake.model.contracts import BEGUN, OPEN, Because, Stage
 from offtake.model.covenants import cover
@@ -20,6 +21,7 @@ from offtake.model.demand import damped
 from offtake.model.losses import CAUSES
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import PATIENT
+from offtake.model.owners import consent, uncalled_cents, venture_kw
 from offtake.model.porting import ported
 from offtake.model.seeing import runway_months as months_of_cash
 from offtake.model.shells import landlord_with_shells, outside_rent, vacant_in
@@ -531,6 +533,29 @@ def _posted(
     return np.array(list(total.values())) / 100
 
 
+@observable("mw", "cloud")
+def venture_mw(market: "Market") -> np.ndarray:
+    """Delivered to a venture's priority lab in its name: by itself, or by those it is only a label over."""
+    return np.array(
+        [
+            venture_kw(market, n) / 1000 if market.setup.scenario.clouds[n].priority else 0.0
+            for n in market.setup.clouds
+        ]
+    )
+
+
+@observable("share", "cloud")
+def owners_consent(market: "Market") -> np.ndarray:
+    """Part of a venture whose owners agree that it builds now; empty where it has no owners."""
+    return np.array([consent(market, n) for n in market.setup.clouds])
+
+
+@observable("usd", "cloud")
+def uncalled_usd(market: "Market") -> np.ndarray:
+    """Equity that the owners of a venture have committed and that has not been called in."""
+    return np.array([sum(uncalled_cents(market, n).values()) / 100 for n in market.setup.clouds])
+
+
 @observable("usd", "cloud")
 def debt_usd(market: "Market") -> np.ndarray:
     """Owed on loans by a cloud itself."""
@@ -684,6 +709,24 @@ def share_lost_by_cause(market: "Market") -> np.ndarray:
 def loss_of_means(market: "Market") -> np.ndarray:
     """Part of what frictions cost that is due to what buyers can bear (pro-6)."""
     return np.array([math.nan if market.losses is None else market.losses.means])
+
+
+@observable("ratio", "lab", "cloud")
+def circularity(market: "Market") -> np.ndarray:
+    """Smaller of equity from a cloud's side and payments to it, over payments, both of twelve months."""
+    return circular(market)
+
+
+@observable("usd", "lab")
+def raised_usd(market: "Market") -> np.ndarray:
+    """Equity that a lab has raised in the month, in rounds and tranches."""
+    return _posted(market, market.setup.labs, {"round", "tranche"}, paid=False)
+
+
+@observable("usd")
+def guarantees_called_usd(market: "Market") -> np.ndarray:
+    """Paid by guarantors for their debtors so far."""
+    return np.array([sum(market.books.called_cents.values()) / 100])
 
 
 @observable("count")

@@ -30,6 +30,7 @@ from offtake.model.events import (
     Adopted,
     Agreed,
     AnyEvent,
+    Awaited,
     Believed,
     Borrowed,
     Claim,
@@ -82,6 +83,7 @@ def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
         yield ShellsOffered(landlord=name, capacity_kw=kw, cause="scenario")
     for name, given in sorted(scenario.sites.items()):
         yield Opened(site=site(setup, name, given), cause=f"scenario:sites.{name}")
+    yield from _awaited(setup)
     yield from _classes(setup)
     yield from _agreements(scenario)
     for name, given in sorted(scenario.contracts.items()):
@@ -121,6 +123,10 @@ def date_everything(setup: Setup, books: Books, calendar: Calendar) -> None:
                 calendar.add(max(_month(scenario, policy.effective), 0.0), "enact", name, rank=4)
             if math.isfinite(until):
                 calendar.add(until, "repeal", name, rank=4)
+    for name, cloud in sorted(scenario.clouds.items()):
+        if cloud.formation is not None or cloud.label_over:
+            on = 0.0 if cloud.formation is None else _month(scenario, cloud.formation)
+            calendar.add(max(on, 0.0), "form", name, rank=4)
     for name, event in sorted(scenario.events.items()):
         on = _month(scenario, event.on)
         if on >= 0:
@@ -246,6 +252,12 @@ def tranche(scenario: Scenario, name: str, given: TrancheGiven) -> Tranche:
         policy=given.policy,
         probability=given.probability,
         condition_name=given.condition_name or name,
+        venture=given.venture,
+        waits_months=float(given.waits_months),
+        syndicate=tuple(given.syndicate.items()),
+        underwritten=given.underwritten,
+        compute_share=given.compute_share,
+        compute_from=given.compute_from,
     )
 
 
@@ -320,6 +332,13 @@ def _distribution(
         until=_month(scenario, given.reach_until or given.revenue_share_until),
         agreement=name,
     )
+
+
+def _awaited(setup: Setup) -> Iterator[AnyEvent]:
+    """Yield the ventures that are not formed at the start; a label over contracts of others never is."""
+    for name, cloud in setup.placed(setup.scenario.clouds):
+        if cloud.formation is not None or cloud.label_over:
+            yield Awaited(name=name, cause=f"scenario:clouds.{name}")
 
 
 def _classes(setup: Setup) -> Iterator[AnyEvent]:

@@ -8,6 +8,7 @@ from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.negotiation import SWITCHING_MONTHS
 from offtake.model.preference import kept_out
 from offtake.model.sums import summed
+from offtake.model.warrants import rebates
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -34,7 +35,7 @@ def exposures(market: "Market") -> np.ndarray:
 
 def may_deal(market: "Market") -> np.ndarray:
     """Return by lab and cloud whether policies let them sign, if no clause forbids it."""
-    setup, failed = market.setup, market.books.failed
+    setup, failed = market.setup, market.books.failed | market.books.unformed
     labs = np.array([lab not in failed for lab in setup.labs])
     clouds = np.array([cloud not in failed for cloud in setup.clouds])
     return ~setup.barred & ~kept_out(market) & labs[:, None] & clouds[None, :]
@@ -50,9 +51,13 @@ def may_sign(market: "Market") -> np.ndarray:
 
 
 def switching_costs(market: "Market", exposure: np.ndarray) -> np.ndarray:
-    """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5)."""
+    """Return the cost of each cloud to each lab beyond its price, USD per H100e-hour (pro-5).
+
+    Less what the lab earns of its equity by buying, as long as a warrant runs.
+    """
     scenario = market.setup.scenario
     cost = scenario.procurement.porting_usd_per_h100e / (SWITCHING_MONTHS * HOURS_PER_MONTH)
     fixed = market.fixed_values > 0
     strange = 1 - np.minimum(exposure / AT_HOME, 1.0)
-    return market.setup.porting + np.where(fixed[:, None], 0.0, cost * strange)
+    earned = rebates(market) * market.contract_price if scenario.warrants else 0.0
+    return market.setup.porting - earned + np.where(fixed[:, None], 0.0, cost * strange)

@@ -13,6 +13,9 @@ from scipy.special import ndtr
 
 from offtake.model.months import HOURS_PER_MONTH
 
+BISECTIONS = 60
+"""Halvings that pin a monthly return down to rounding."""
+
 
 def recovery(rate: float, months: int) -> float:
     """Return the capital recovery factor a month (row D10).
@@ -91,6 +94,42 @@ def stepped_annuity(
         worth += amount * float(part)
         amount, since, until = amount * change_per_year, until, until + 12
     return worth
+
+
+def equity_return_per_year(
+    *,
+    rate_per_month: float,
+    markup: float,
+    months: int,
+    debt_share: float,
+    debt_rate_per_month: float,
+) -> float:
+    """Return what equity earns a year in a project that is paid ``1 + markup`` times its level cost.
+
+    The level cost recovers the capital at `rate_per_month` over its life; debt for a share of the capital
+    is served from it over the same life. Infinity where there is debt only, -1 where nothing is left.
+
+    Examples
+    --------
+    >>> rate = 1.12 ** (1 / 12) - 1
+    >>> facts = {"rate_per_month": rate, "months": 60, "debt_rate_per_month": 0.11 / 12}
+    >>> round(equity_return_per_year(markup=0.0, debt_share=0.0, **facts), 6)
+    0.12
+    >>> round(equity_return_per_year(markup=0.1, debt_share=0.75, **facts), 4)
+    0.3222
+    """
+    if debt_share >= 1:
+        return math.inf
+    cash = (1 + markup) / float(annuity(rate_per_month, months))
+    cash -= debt_share / float(annuity(debt_rate_per_month, months))
+    if cash * months <= 1 - debt_share:
+        return -1.0
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        worth = cash * float(annuity(middle, months))
+        low, high = (middle, high) if worth > 1 - debt_share else (low, middle)
+    return (1 + low) ** 12 - 1
 
 
 def levelling(rate_per_month: float, decline_per_month: float, months: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from offtake.model.accounts import accounts
 from offtake.model.books import TakenOver
+from offtake.model.circularity import PairFlows, pair_flows
 from offtake.model.contracts import Stage
 from offtake.model.events import (
     Advanced,
@@ -42,10 +43,12 @@ class Recorder:
         self.idle_since: np.ndarray = np.zeros(len(setup.pools), dtype=np.int64)
         self.deposits_at_start: int | None = None
         self.contracts_checked = 0
+        self.pair_flows: list[PairFlows] = []
 
     def record(self, market: "Market") -> None:
         """Read every observable."""
         self._watch_idle(market)
+        self.pair_flows.append(pair_flows(market))
         for item in TABLE:
             self.values[item.name].append(np.array(item.read(market), dtype=float).ravel())
 

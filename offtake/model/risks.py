@@ -2,15 +2,21 @@
 
 from typing import TYPE_CHECKING
 
+from offtake.model.guarantees import credited_hazard
+
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
 def hazard_of_failure(market: "Market", lab: str) -> float:
-    """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher."""
+    """Return the believed monthly hazard that a lab fails: the shorter its runway, the higher.
+
+    What a guarantor stands for is as safe as the guarantor.
+    """
     rules = market.setup.scenario.finance
     runway = market.lab_views[lab].runway_months
-    return rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
+    own = rules.base_hazard_per_month + rules.runway_hazard / max(runway, 1.0)
+    return credited_hazard(market, lab, own)
 
 
 def losing_users(market: "Market", lab: str) -> float:

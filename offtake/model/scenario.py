@@ -477,6 +477,19 @@ class Cloud(Participant):
     """Lab with first call on capacity (captive and self-builder)."""
     owners: dict[str, Share] = Field(default_factory=dict)
     """Owners' shares of a joint venture."""
+    consent: Share = 0.0
+    """Part of a joint venture whose owners must agree before it builds; 0 where nobody is asked."""
+    commitments: dict[str, Usd] = Field(default_factory=dict)
+    """Equity that its owners pay in when it is called for a site, USD, by owner."""
+    formation: dt.date | None = None
+    """Day on which it is formed or not; where it is not given, it is there at the start."""
+    formation_probability: Share = 1.0
+    """Chance that it is formed."""
+    formation_condition: str | None = None
+    """Name of the condition its formation hangs on, for tranches that hang on the same one."""
+    label_over: tuple[str, ...] = ()
+    """Clouds over whose contracts with the priority lab the venture is only a name: it owns, signs and
+    builds nothing itself."""
     transfer_markup: NonNegative = 0.10
     """Margin over full cost within a group or a venture (fin-4)."""
     sells_surplus: bool = True
@@ -523,6 +536,14 @@ class Investor(Participant):
     """Discount when assets are sold."""
     joins_rounds: bool = False
     """Whether it takes part in rounds beyond its commitments."""
+    borrowing_limit: Share = 0.0
+    """Part of its liquid assets that it can borrow against before it sells any."""
+    returns_from: dict[str, Share] = Field(default_factory=dict)
+    """Clouds whose margin on a lab's contracts counts among its returns, with its part in that margin: it
+    then puts more into the lab (fin-6)."""
+    compute_share: Share = 0.0
+    """Part of what it puts into a lab in a round that the lab spends at once on prepaid compute of the first
+    cloud of `returns_from`: equity for compute."""
 
 
 class Lender(Participant):
@@ -654,15 +675,69 @@ class TrancheGiven(Part):
     amount_usd: Usd
     reduced_usd: Usd = 0.0
     """What is paid when the condition is not met."""
-    condition: Literal["none", "governance", "energised-mw", "revenue", "policy"] = "none"
+    condition: Literal["none", "governance", "energised-mw", "revenue", "policy", "listing"] = (
+        "none"
+    )
     at_least: Usd = 0.0
     """Threshold of the condition: MW energised for the issuer, or USD of run-rate."""
+    venture: str | None = None
+    """Cloud whose energised MW count; the issuer's own where it is not given."""
+    waits_months: Months = 0
+    """Months after its date for which it waits for its condition, before it is reduced or lapses."""
+    syndicate: dict[str, Share] = Field(default_factory=dict)
+    """Other investors that pay a part of it, by name; the rest is the investor's own."""
+    underwritten: bool = False
+    """Whether the investor pays what members of its syndicate cannot."""
+    compute_share: Share = 0.0
+    """Part that a lab spends at once on prepaid compute of `compute_from`: equity for compute."""
+    compute_from: str | None = None
+    """Cloud whose compute that is."""
     policy: str | None = None
     """Policy that must be in force, for condition = "policy"."""
     probability: Share = 1.0
     """Chance that a governance condition is met when the tranche falls due."""
     condition_name: str | None = None
     """Name of the condition, for tranches that hang on the same one."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class GuaranteeGiven(Part):
+    """A party's promise to pay what a debtor does not (1.9)."""
+
+    guarantor: str
+    debtor: str
+    limit_usd: Usd
+    """Most that it can be called for in all, USD."""
+    beneficiary: str | None = None
+    """Creditor it is given to; all of the debtor's where it is not given."""
+    fee_per_year: Share = 0.0
+    """What the debtor pays for it, share of what can still be called, a year."""
+    from_: dt.date | None = Field(default=None, alias="from")
+    """Day from which it runs; the start where it is not given."""
+    until: dt.date | None = None
+    """Day on which it ends; never where it is not given."""
+    source: str | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+    date: dt.date | None = None
+    note: str | None = None
+
+
+class WarrantGiven(Part):
+    """Equity of a cloud that a lab earns by what it buys (1.9)."""
+
+    lab: str
+    cloud: str
+    equity_usd: Usd
+    """Value of the equity in all when it is granted, USD."""
+    purchases_usd: Annotated[float, Field(gt=0, le=1e14)]
+    """Payments for compute at which all of it has been earned, USD."""
+    steps: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Equal parts in which it is earned."""
+    until: dt.date | None = None
+    """Day on which what has not been earned lapses; never where it is not given."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None
@@ -772,6 +847,10 @@ class DatedEvent(Part):
     lab: str | None = None
     efficiency_shock: Annotated[float, Field(gt=-1, le=100)] = 0.0
     """Lasting relative rise of inference efficiency, for example 9.0 for ten times."""
+    lists: str | None = None
+    """Lab or cloud whose shares are listed from then on."""
+    listing_probability: Share = 1.0
+    """Chance that they are."""
     source: str | None = None
     confidence: Literal["high", "medium", "low"] | None = None
     date: dt.date | None = None
@@ -813,5 +892,7 @@ class Scenario(Part):
     contracts: dict[str, ContractGiven] = Field(default_factory=dict)
     sites: dict[str, SiteGiven] = Field(default_factory=dict)
     tranches: dict[str, TrancheGiven] = Field(default_factory=dict)
+    guarantees: dict[str, GuaranteeGiven] = Field(default_factory=dict)
+    warrants: dict[str, WarrantGiven] = Field(default_factory=dict)
     policies: dict[str, PolicyGiven] = Field(default_factory=dict)
     events: dict[str, DatedEvent] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ from offtake.model.demand import damped, inference_value, training_value, worth_
 from offtake.model.indices import relative_price
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.most_favoured import favoured
+from offtake.model.owners import agree, uncalled_cents
 from offtake.model.permits import (
     grid_multiplier,
     licence_months,
@@ -299,7 +300,7 @@ def cloud_views(market: "Market") -> dict[str, CloudView]:
     backstop = backstop_margins(market, free_h100e[:, 0])
     views = {}
     for index, name in enumerate(setup.clouds):
-        if name in books.failed:
+        if name in books.failed or name in books.unformed:
             continue
         data = scenario.clouds[name]
         pools = setup.cloud_pools[index]
@@ -415,6 +416,7 @@ def spendable_usd(
         if s.stage is not Stage.LOI
     )
     cash = market.books.deposits[name] / 100
+    cash += sum(uncalled_cents(market, name).values()) / 100
     return cash + other + committed_usd(market, name) - firm * (1 - data.debt_share)
 
 
@@ -423,8 +425,11 @@ def build_options(
 ) -> tuple[BuildOption, ...]:
     """Return where a cloud could build now and with what: the most wanted region first, and GPUs in it.
 
-    `porting` is what a class costs the labs that the cloud hopes to win, on average.
+    `porting` is what a class costs the labs that the cloud hopes to win, on average. A venture whose
+    owners do not agree builds nowhere.
     """
+    if not agree(market, name):
+        return ()
     scenario = market.setup.scenario
     options: list[BuildOption] = []
     places = 0

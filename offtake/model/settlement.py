@@ -10,8 +10,11 @@ from offtake.model.books import EXTERNAL
 from offtake.model.cents import split
 from offtake.model.damages import damages_bill, damages_due
 from offtake.model.events import Claim, Posted, Posting
+from offtake.model.guarantees import call_guarantees
 from offtake.model.indices import revise_prices
+from offtake.model.liquidity import raise_for_bills
 from offtake.model.make_up import bank_changes
+from offtake.model.warrants import vest
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -50,8 +53,11 @@ def settle(market: "Market") -> None:
     market.post(paid(books.deposits, bills, overdraft))
     damages = list(damages_due(market))
     bills = [*cloud_bills(market, market.used_h100e), *(damages_bill(market, d) for d in damages)]
+    raise_for_bills(market, bills)
     market.post(paid(books.deposits, bills, overdraft))
     market.post(paid(books.deposits, other_bills(market), overdraft))
+    call_guarantees(market)
+    vest(market)
     for change in (*bank_changes(market, market.used_h100e), *damages):
         market.apply(change)
     revise_prices(market)

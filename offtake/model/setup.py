@@ -297,7 +297,8 @@ def _barred(scenario: Scenario, lab: str, cloud: str) -> bool:
         return True
     if seller.serves and lab not in seller.serves:
         return True
-    return seller.kind == "self-builder" and seller.priority != lab and not seller.sells_surplus
+    deeded = seller.kind in ("self-builder", "captive")
+    return deeded and seller.priority != lab and not seller.sells_surplus
 
 
 def dates(scenario: Scenario, months: int) -> list:

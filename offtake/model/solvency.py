@@ -7,6 +7,7 @@ from offtake.model.cents import cents, split
 from offtake.model.covenants import check_covenants
 from offtake.model.estate import sell_sites
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
+from offtake.model.guarantees import call_guarantees
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.public_money import called
 from offtake.model.restructuring import restructure
@@ -38,6 +39,7 @@ def _fail(market: "Market", name: str) -> None:
     _end_contracts(market, name, cause)
     _lapse(market, name, cause)
     sell_sites(market, name, cause)
+    call_guarantees(market, name)
     _share_out(market, name, cause)
 
 

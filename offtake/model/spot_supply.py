@@ -39,7 +39,7 @@ def free_offers(market: "Market") -> list[Offer]:
     floor, part = reserve(market, h100e)
     offers = []
     for p in np.flatnonzero(h100e >= LEAST_LOT_H100E).tolist():
-        if setup.pools[p].cloud not in books.failed:
+        if setup.pools[p].cloud not in books.failed | books.unformed:
             backed = float(h100e[p] * part[p])
             offers += [
                 Offer(p, float(setup.running[p]), float(h100e[p]) - backed),

@@ -63,7 +63,8 @@ def _promised(market: "Market", issuer: str, new: Payments) -> dict[str, int]:
     total: dict[str, int] = {}
     for tranche in market.books.tranches.values():
         if tranche.issuer == issuer:
-            total[tranche.investor] = total.get(tranche.investor, 0) + tranche.amount_cents
+            for investor, part in tranche.parts_cents(tranche.amount_cents).items():
+                total[investor] = total.get(investor, 0) + part
     for (investor, lab), amount in new.items():
         if lab == issuer:
             total[investor] = total.get(investor, 0) + amount

@@ -1,33 +1,42 @@
-"""Tranches: what was promised is paid on its day, in full, in part or not at all."""
+"""Tranches: what was promised is paid on its day, in full, in part or not at all (fin-1, fin-5)."""
 
 from typing import TYPE_CHECKING
 
+from offtake.model.adopting import energised_mw
 from offtake.model.chance import stream
+from offtake.model.circularity import credit
 from offtake.model.contracts import Tranche
 from offtake.model.events import Claim, Posted, Posting, Reviewed, Settled
+from offtake.model.liquidity import raise_cash
 from offtake.model.stakes import cut, part_allowed, review
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
-INVESTING_SHARE = 0.25
-"""Share of its cash that a lab or a cloud puts into a venture at most."""
-
 
 def pay_tranche(market: "Market", name: str) -> None:
-    """Pay what is due of a tranche: all of it if its condition is met, and what can be raised."""
+    """Pay what is due of a tranche: all of it if its condition is met, and what can be raised.
+
+    A tranche whose condition is not met yet waits for it as long as it was agreed.
+    """
+    if name not in market.books.tranches:
+        return
     tranche = market.books.tranches[name]
+    met, why = _condition(market, tranche)
+    if not met and market.time < tranche.due + tranche.waits_months:
+        again = min(market.time + 1, tranche.due + tranche.waits_months)
+        market.calendar.add(again, "tranche", name)
+        return
     if _waits_for_review(market, tranche):
         return
-    owed, why = _due(market, tranche)
-    passed = part_allowed(market, tranche.investor, tranche.issuer)
-    owed, why = cut(owed, passed), why if passed == 1 else f"{why}, foreign or interlocking"
-    amount = _raise_cash(market, tranche.investor, owed, name)
+    passed = min(part_allowed(market, n, tranche.issuer) for n in tranche.parts_cents(0))
+    why = why if passed == 1 else f"{why}, foreign or interlocking"
     cause = f"tranche:{name}, {why}"
+    nobody = why.startswith((FAILED, UNFORMED))
+    owed = tranche.amount_cents if met else 0 if nobody else tranche.reduced_cents
+    amount = sum(_pay(market, tranche, owed, cause))
     if amount > 0:
-        payment = Posting(tranche.investor, tranche.issuer, amount, "tranche", name)
-        equity = Claim(tranche.investor, tranche.issuer, "equity", amount)
-        market.post(Posted(postings=(payment,), claims=(equity,), cause=cause))
+        _prepay(market, tranche, amount, cause)
     outcome = "paid" if amount == tranche.amount_cents else "reduced" if amount else "lapsed"
     market.apply(Settled(tranche=name, paid_cents=amount, outcome=outcome, cause=cause))
 
@@ -43,35 +52,71 @@ def _waits_for_review(market: "Market", tranche: Tranche) -> bool:
     return True
 
 
-def _due(market: "Market", tranche: Tranche) -> tuple[int, str]:
-    """Return what a tranche asks of its investor today, cents, and why; a failed issuer gets nothing."""
-    if tranche.issuer in market.books.failed:
-        return 0, "issuer failed"
-    met, why = _condition(market, tranche)
-    return (tranche.amount_cents if met else tranche.reduced_cents), why
+FAILED = "issuer failed"
+UNFORMED = "issuer not formed"
+
+
+def _pay(market: "Market", tranche: Tranche, owed: int, cause: str) -> list[int]:
+    """Let lead and syndicate pay their parts, as far as policies let these pass.
+
+    A lead that underwrites pays what members cannot.
+    """
+    parts = {
+        name: cut(part, part_allowed(market, name, tranche.issuer))
+        for name, part in tranche.parts_cents(owed).items()
+    }
+    missing = 0
+    paid = []
+    for investor in [n for n in parts if n != tranche.investor] + [tranche.investor]:
+        wanted = parts[investor]
+        if investor == tranche.investor and tranche.underwritten:
+            wanted += missing
+        amount = raise_cash(market, investor, wanted, tranche.name, cause)
+        missing += parts[investor] - min(amount, parts[investor])
+        paid.append(amount)
+        if amount > 0:
+            payment = Posting(investor, tranche.issuer, amount, "tranche", tranche.name)
+            equity = Claim(investor, tranche.issuer, "equity", amount)
+            market.post(Posted(postings=(payment,), claims=(equity,), cause=cause))
+    return paid
+
+
+def _prepay(market: "Market", tranche: Tranche, amount: int, cause: str) -> None:
+    """Turn the part that is agreed to be paid in compute into a prepayment of the lab."""
+    part = round(amount * tranche.compute_share)
+    if tranche.issuer in market.books.lab_index and part > 0:
+        postings, claims = credit(market, tranche.issuer, part, tranche.compute_from)
+        market.post(Posted(postings=postings, claims=claims, cause=cause))
 
 
 def _condition(market: "Market", tranche: Tranche) -> tuple[bool, str]:
-    """Return whether the condition of a tranche is met, and which it is."""
+    """Return whether the condition of a tranche is met, and which it is.
+
+    An issuer that has failed, or is not formed, gets nothing.
+    """
+    if tranche.issuer in market.books.failed:
+        return False, FAILED
+    if tranche.issuer in market.books.unformed:
+        return False, UNFORMED
     match tranche.condition:
         case "governance":
             draw = stream(market.setup.seed, "condition", tranche.condition_name).random()
             return draw < tranche.probability, "governance condition"
         case "energised-mw":
-            return _energised_mw(market, tranche.issuer) >= tranche.at_least, "energised MW"
+            found = _energised_mw(market, tranche.venture or tranche.issuer)
+            return found >= tranche.at_least, "energised MW"
         case "revenue":
             return _run_rate_usd(market, tranche.issuer) >= tranche.at_least, "run-rate"
         case "policy":
             return tranche.policy in market.books.policies, f"policy {tranche.policy}"
+        case "listing":
+            return tranche.issuer in market.books.listed, "listing"
         case _:
             return True, "unconditional"
 
 
 def _energised_mw(market: "Market", issuer: str) -> float:
-    if issuer not in market.books.cloud_index:
-        return 0.0
-    mine = market.setup.pool_cloud == market.books.cloud_index[issuer]
-    return float(market.books.energised_kw[mine].sum()) / 1000
+    return energised_mw(market, issuer) if issuer in market.books.cloud_index else 0.0
 
 
 def _run_rate_usd(market: "Market", issuer: str) -> float:
@@ -79,18 +124,3 @@ def _run_rate_usd(market: "Market", issuer: str) -> float:
     if issuer not in market.books.lab_index:
         return 0.0
     return 12 * float(market.books.served.revenue_usd[market.books.lab_index[issuer]])
-
-
-def _raise_cash(market: "Market", investor: str, owed: int, reference: str) -> int:
-    """Sell assets for what cash does not cover; return what can be paid, cents (fin-1)."""
-    books = market.books
-    if investor in books.failed:
-        return 0
-    cash = max(books.deposits[investor], 0)
-    if books.kinds[investor] != "investor":
-        return min(owed, int(cash * INVESTING_SHARE))
-    sold = min(max(owed - cash, 0), books.assets[investor])
-    if sold > 0:
-        sale = Posting("Customers", investor, sold, "asset sale", reference)
-        market.post(Posted(postings=(sale,), cause=f"tranche:{reference}"))
-    return min(owed, cash + sold)

@@ -326,6 +326,8 @@ class InvestorView:
     forward_revenue_usd: float
     """Believed revenue of the next twelve months."""
     growth_per_year: float
+    returned_per_usd: float = 0.0
+    """Present value of contract margin that it expects back for each USD put in (fin-6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,3 +65,52 @@ def test_a_lender_breaks_even_at_the_spread_for_its_tenant(hazard: float, recove
     assert loan.rate_per_year / 12 == pytest.approx(rate, rel=1e-12)
     level = (1 - (1 + rate) ** -60) / rate
     assert loan.principal_cents / 100 == pytest.approx(100 * MILLION * level / 1.3, rel=1e-8)
+
+
+# fin-6: strategic investors and circular finance
+
+
+def circular(part: float) -> Market:
+    """Return a market in which a cloud's backer has been asked for money by a lab that earns little."""
+    given = scenario(
+        {
+            "Lab": lab(
+                0.0,
+                cash_usd=1e8,
+                users_million=1.0,
+                price_usd_per_user_month=10.0,
+                overhead_revenue_share=3.0,
+                training_funding_share=0.5,
+                training_h100e=0.0,
+            )
+        },
+        {"Cloud": cloud(0.5)},
+        months=3,
+        demand={"adopters_million": 100.0},
+        beliefs={"growth_per_month": 0.02},
+        finance={"round_dilution": 0.1, "draw_months": 24.0, "round_interval_months": 1},
+        investors={
+            "Backer": {
+                "cash_usd": 1e12,
+                "joins_rounds": True,
+                "hurdle_per_year": 0.2,
+                "returns_from": {"Cloud": part},
+                "parent": "Group",
+            }
+        },
+    )
+    return after(given, 3, strategies={"Lab": {"procurer": silent}})
+
+
+def test_a_strategic_investor_counts_the_margin_its_money_brings_back() -> None:
+    """fin-6: s = rho_f win margin a(24)/24 per dollar; it offers dilution x post-money / (1 - s)."""
+    seen: dict[float, float] = {}
+    for part in (0.0, 0.5, 1.0):
+        market = circular(part)
+        rounds = [p.cents / 100 for p in market.books.postings if p.label == "round"]
+        seen[part] = rounds[0]
+    rate = 1.2 ** (1 / 12) - 1
+    level = (1 - (1 + rate) ** -24) / rate / 24
+    for part in (0.5, 1.0):
+        back = 0.5 * 1.0 * part * level  # compute costs nothing to run: all of the price is margin
+        assert seen[part] == pytest.approx(seen[0.0] / (1 - back), rel=1e-6)

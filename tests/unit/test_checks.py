@@ -350,3 +350,99 @@ def test_an_unknown_region_of_an_exclusivity_is_refused(folder):
     (problem,) = problems_of(folder, (old, new))
     assert (problem.code, problem.path) == ("E020", "agreements.nimbus-aster.exclusive_region")
     assert "Texas" in str(problem)
+
+
+# Money
+
+GUARANTEE = (
+    '[guarantees.comfort]\nguarantor = "Seed"\ndebtor = "Aster"\nlimit_usd = 1e9\n'
+    'source = "filing"\n'
+)
+WARRANT = (
+    '[warrants.volume]\nlab = "Aster"\ncloud = "Nimbus"\nequity_usd = 1e8\n'
+    'purchases_usd = 1e9\nsource = "filing"\n'
+)
+WRONG_MONEY = {
+    "own guarantor": (
+        GUARANTEE.replace('"Seed"', '"Aster"'), "guarantees.comfort.guarantor", "its own debts",
+    ),
+    "unknown guarantor": (
+        GUARANTEE.replace('"Seed"', '"Sead"'), "guarantees.comfort.guarantor", "'Seed'?",
+    ),
+    "guarantee ends first": (
+        GUARANTEE + "from = 2025-06-01\nuntil = 2025-05-01\n", "guarantees.comfort.until",
+        "not after `from`",
+    ),
+    "warrant of an unknown cloud": (
+        WARRANT.replace('"Nimbus"', '"Nimbos"'), "warrants.volume.cloud", "'Nimbus'?",
+    ),
+    "warrant for nothing": (
+        WARRANT.replace("purchases_usd = 1e9", "purchases_usd = 0"),
+        "warrants.volume.purchases_usd", "greater than 0",
+    ),
+}  # fmt: skip
+WRONG_PROMISES = {
+    "too large a syndicate": ("syndicate = { Nimbus = 0.7, Aster = 0.6 }", "syndicate", "1.3"),
+    "a lead in its own syndicate": ("syndicate = { Seed = 0.2 }", "syndicate.Seed", "a party of"),
+    "compute of nobody": ("compute_share = 0.5", "compute_share", "of nobody"),
+    "unknown venture": ('venture = "Nimbis"', "venture", "'Nimbus'?"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_MONEY)
+def test_an_instrument_that_nobody_could_honour_is_refused(folder, what):
+    extra, path, words = WRONG_MONEY[what]
+    (problem,) = problems_of(folder, extra=extra)
+    assert problem.path == path
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize("what", WRONG_PROMISES)
+def test_a_promise_that_contradicts_itself_is_refused(folder, what):
+    line, path, words = WRONG_PROMISES[what]
+    old = 'investor = "Seed"\n'
+    (problem,) = problems_of(folder, (old, f"{old}{line}\n"))
+    assert problem.path == f"tranches.seed-1.{path}"
+    assert words in str(problem)
+
+
+def test_instruments_that_fit_are_accepted(folder):
+    old = 'investor = "Seed"\n'
+    more = 'syndicate = { Nimbus = 0.2 }\ncompute_share = 0.5\ncompute_from = "Nimbus"\n'
+    assert problems_of(folder, (old, old + more), extra=GUARANTEE + WARRANT) == []
+
+
+def test_an_investor_paid_in_compute_of_nobody_is_refused(folder):
+    (problem,) = problems_of(
+        folder, ("[investors.Seed]\n", "[investors.Seed]\ncompute_share = 0.5\n")
+    )
+    assert problem.path == "investors.Seed.compute_share"
+    assert "returns_from" in str(problem)
+
+
+WRONG_VENTURES = {
+    "equity of nobody's": ("commitments = { Nimbus = 1e9 }", "commitments.Nimbus", "owns no part"),
+    "label of itself": ('label_over = ["Cumulus"]', "label_over", "contracts of nobody"),
+    "label over an unknown cloud": ('label_over = ["Nimbis"]', "label_over[0]", "'Nimbus'?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_VENTURES)
+def test_a_venture_that_contradicts_itself_is_refused(folder, what):
+    line, path, words = WRONG_VENTURES[what]
+    found = problems_of(folder, ("[clouds.Cumulus]\n", f"[clouds.Cumulus]\n{line}\n"))
+    problem = next(p for p in found if p.path == f"clouds.Cumulus.{path}")
+    assert words in str(problem)
+
+
+def test_consent_is_asked_of_owners(folder):
+    edit = ("[clouds.Nimbus]\n", "[clouds.Nimbus]\nconsent = 0.5\n")
+    (problem,) = problems_of(folder, edit)
+    assert problem.path == "clouds.Nimbus.consent"
+
+
+def test_what_stands_belongs_to_no_venture_that_is_not_formed(folder):
+    later = "[clouds.Cumulus]\nformation = 2025-03-01\n"
+    found = problems_of(folder, ("[clouds.Cumulus]\n", later))
+    assert {p.path for p in found} == {"contracts.cumulus-aster.cloud"}
+    assert all("is not formed at the start" in str(p) for p in found)

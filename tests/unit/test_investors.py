@@ -49,3 +49,21 @@ def test_promised_money_is_not_given_twice():
 
 def test_the_benchmark_joins_no_round():
     assert HonourPromises()(VIEW) is None
+
+
+# Strategic investors
+
+STRATEGIC = replace(VIEW, returned_per_usd=0.2, asked_usd=900.0)
+
+
+def test_a_dollar_that_partly_comes_back_buys_at_a_higher_valuation():
+    """fin-6: what costs 80 cents is worth a part of 500 / 0.8."""
+    assert PriceOnForwardRevenue()(STRATEGIC) == Fund(investor="Fund", lab="Lab A", usd=625.0)
+
+
+def test_contract_margin_makes_up_for_growth_below_the_hurdle():
+    """A return of (1 + g)/(1 - s) against 1 + hurdle: from 1.2 * 0.8 - 1 = -4% on."""
+    slow = replace(STRATEGIC, growth_per_year=-0.03)
+    assert PriceOnForwardRevenue()(slow) is not None
+    assert PriceOnForwardRevenue()(replace(slow, growth_per_year=-0.05)) is None
+    assert PriceOnForwardRevenue()(replace(slow, returned_per_usd=0.0)) is None
