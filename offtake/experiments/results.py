@@ -17,11 +17,14 @@ from hashlib import sha256
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
 from offtake.model.scenario import Scenario
+
+if TYPE_CHECKING:
+    from offtake.experiments.explaining.why import Why
 
 try:
     import fcntl
@@ -90,6 +93,23 @@ class Result:
         """The tables by name."""
         tables = {name: getattr(self, name) for name in (*TABLES, TRACED)}
         return {name: table for name, table in tables.items() if table is not None}
+
+    def why(self, contract: str, *, seed: int | None = None) -> "Why":
+        """Return why a contract was signed: terms, tender, rivals and the chain of causes.
+
+        The run is made again, watched; `seed` is the first in which the contract was signed where it is
+        not given.
+
+        Raises
+        ------
+        NoSuchContract
+            If no run (or not this one) has a contract of that name.
+        OtherModel
+            If this version does not repeat the run.
+        """
+        from offtake.experiments.explaining.asking import why
+
+        return why(self, contract, seed)
 
     def write(self, folder: str | Path) -> Path:
         """Write the tables and their manifest into a new folder."""

@@ -16,9 +16,11 @@ from offtake.model.events import (
     Signed,
     Stepped,
     Terminated,
+    Withdrawn,
 )
 from offtake.model.exclusivity import pay_damages
 from offtake.model.most_favoured import follow_down
+from offtake.model.omissions import Omission
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
 from offtake.model.reletting import relet
@@ -36,6 +38,10 @@ def enter_into(
 
     `offer` names the notice that it comes from, if any.
     """
+    if Omission("sign", contract.name) in market.without:
+        if offer:
+            market.apply(Withdrawn(contract=offer, cause="left out"))
+        return
     if contract.prepayment.amount_cents > market.books.deposits[contract.buyer]:
         contract = replace(contract, prepayment=Prepayment(amount_cents=0))  # spent since
     for site in sites:

@@ -28,6 +28,9 @@ def run_due(market: "Market", until: float) -> None:
 def act(market: "Market", entry: Entry) -> None:
     """Do what an entry of the calendar names."""
     action, _, detail = entry.action.partition(" ")
+    begun_by = "happen" if action == "undo" else action
+    if (begun_by, entry.name) in market.without:
+        return
     match action:
         case "step":
             step_up(market, entry.name, int(detail))

@@ -12,6 +12,7 @@ from offtake.model.concentration import herfindahl
 from offtake.model.contracts import Site, Stage
 from offtake.model.control import foreign_part
 from offtake.model.events import Advanced, Enacted, Repealed
+from offtake.model.omissions import Omission
 from offtake.model.permits import grid_multiplier
 from offtake.model.proposals import Enact
 from offtake.model.view import GovernmentView
@@ -76,6 +77,8 @@ def scarcity(market: "Market") -> float:
 def change_policy(market: "Market", name: str, enacted: bool, cause: str) -> None:
     """Bring a policy into force or end it; clocks that still run follow a new permitting rule."""
     if enacted == (name in market.books.policies):
+        return
+    if Omission("enact" if enacted else "repeal", name) in market.without:
         return
     waiting = _waiting(market)
     places = {(s.pool.cloud, s.pool.region) for s in waiting}

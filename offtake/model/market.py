@@ -1,7 +1,7 @@
 """The market: a Mesa model whose month is a page of phases and whose dates stand in a calendar."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import mesa
@@ -19,6 +19,7 @@ from offtake.model.losses import Losses
 from offtake.model.month import PHASES
 from offtake.model.negotiation import Round, Table
 from offtake.model.observables import HEADLINE, load_observables
+from offtake.model.omissions import Omission
 from offtake.model.opening import calibrated, date_everything, opening
 from offtake.model.plugins import role
 from offtake.model.policies import Policy, policy
@@ -58,6 +59,8 @@ class Market(mesa.Model):
         Whether every negotiation is kept: its table, and each offer as a row of `negotiations`.
     strategies
         Strategies by participant and port, for those that the scenario does not name.
+    without
+        What is left out of an otherwise equal run, for counterfactuals.
 
     Examples
     --------
@@ -76,11 +79,13 @@ class Market(mesa.Model):
         check: bool = True,
         trace: bool = False,
         strategies: Mapping[str, Mapping[str, Any]] | None = None,
+        without: Collection[Omission] = (),
     ) -> None:
         super().__init__(rng=int(rng))
         self.setup = set_up(scenario, int(rng))
         self.scenario_data = scenario
         self.check = check
+        self.without = frozenset(without)
         self.traces = Traces() if trace else None
         rules = scenario.negotiation
         self.bargainer: Bargainer = bargainer(rules.bargainer, rules.protocol)

@@ -14,6 +14,7 @@ from offtake.experiments.charts.overview import overview
 from offtake.experiments.charts.prices import prices
 from offtake.experiments.charts.ranges import company_tones, spread
 from offtake.experiments.charts.shares import market_shares
+from offtake.experiments.charts.waterfall import waterfall
 from offtake.experiments.page import save
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "save",
     "spread",
     "stranded",
+    "waterfall",
 ]

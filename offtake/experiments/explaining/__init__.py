@@ -1,0 +1,1 @@
+"""Why things happened in a run: replayed, watched, and replayed again without one event."""
