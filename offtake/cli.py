@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Run the embedded baseline and draw its market shares.",
     "run": "Run a scenario under one seed or many.",
     "compare": "Hold scenarios or results against the first, seed by seed.",
+    "report": "Write one HTML page on results, complete in itself.",
     "explain": "Tell why a lab depends on a cloud as it does.",
     "study": "Plan, run and read studies of thousands of runs.",
     "scenario": "List, show, check and start scenarios.",

@@ -328,16 +328,16 @@ def _p_value(each: Difference) -> float:
 
 
 def _ranked(found: Sequence[Difference]) -> list[Difference]:
-    """Put what is surely different first, by size against the observable's own; then by how sure."""
+    """Put what is surely different first, then what may be; each part by size against the observable's."""
     sizes: dict[str, float] = {}
     for each in found:
         size = max(abs(each.base), abs(each.compared))
         sizes[each.observable] = max(sizes.get(each.observable, 0.0), size)
 
-    def rank(each: Difference) -> tuple[bool, float, tuple[str, str, str]]:
+    def rank(each: Difference) -> tuple[int, float, tuple[str, str, str]]:
         size = sizes[each.observable]
-        relative = abs(each.mean) / size if size else 0.0
-        return not each.is_clear, -relative if each.is_clear else _p_value(each), each.key
+        doubt = 0 if each.is_clear else 1 if _p_value(each) < 1 - CONFIDENCE else 2
+        return doubt, -abs(each.mean) / size if size else 0.0, each.key
 
     return sorted(found, key=rank)
 

@@ -9,6 +9,7 @@ WRITERS: dict[str, tuple[float, str]] = {
 }
 """Factor and suffix by unit; shares and prices are written otherwise."""
 MINUS = "-"
+LEAST_SHOWN = 0.001
 
 
 def written(value: float, unit: str) -> str:
@@ -73,4 +74,6 @@ def _digits(size: float) -> str:
         return f"{size / 1_000:,.0f}k" if size >= 100_000 else f"{size / 1_000:.1f}k"
     if size >= 100:
         return f"{size:,.0f}"
-    return f"{size:.1f}" if size >= 1 else f"{size:.2g}"
+    if size >= 1:
+        return f"{size:.1f}"
+    return f"{size:.2g}" if size >= LEAST_SHOWN else "0.00"

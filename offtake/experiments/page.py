@@ -87,7 +87,7 @@ def save(
         "html": page(spec, svg, title=title).encode(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    return {kind: _write(folder / f"{stem}.{kind}", content) for kind, content in files.items()}
+    return {kind: write(folder / f"{stem}.{kind}", content) for kind, content in files.items()}
 
 
 def page(spec: Mapping[str, Any], svg: str, *, title: str) -> str:
@@ -129,7 +129,7 @@ def _table_row(row: Mapping[str, Any], columns: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
-def _write(path: Path, content: bytes) -> Path:
+def write(path: Path, content: bytes) -> Path:
     """Write under a temporary name in the same folder, then rename."""
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -273,5 +273,5 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeyp
 
     monkeypatch.setattr(page.os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        page._write(path, b"new")
+        page.write(path, b"new")
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("picture.svg", b"old")]

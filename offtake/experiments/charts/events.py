@@ -15,6 +15,7 @@ from offtake.experiments.charts.words import EN_DASH, month_text, wrapped
 
 type Marks = Sequence[tuple[date, str]]
 MOST_EVENTS_IN_A_COLUMN = 3
+LIST_HEADING = "Dated events of the scenario"
 BADGE_PX = 15
 LEADER_PX = 9
 WIDE_PX = 500
@@ -159,10 +160,20 @@ def event_list(events: list[Event]) -> alt.LayerChart:
     words = alt.Chart(frame_of(lines)).mark_text(
         align="left", baseline="middle", fontSize=11, color=look.INK
     )
-    heading = alt.TitleParams("Dated events of the scenario", fontSize=13, offset=8)
+    heading = alt.TitleParams(LIST_HEADING, fontSize=13, offset=8)
     return alt.LayerChart(
         layer=[words.encode(x=x_px, y=y_px, text="text:N"), *_badges(badges, x_px, y_px)],
         width=inner - AXIS_PX,
         height=deepest,
         title=heading,
     )
+
+
+def without_event_list(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
+    """Return a sheet without the list of events under it, for pages that have it elsewhere."""
+    parts = getattr(chart, "vconcat", None)
+    if not parts or getattr(parts[-1].title, "text", None) != LIST_HEADING:
+        return chart
+    shorter = chart.copy(deep=False)
+    shorter.vconcat = parts[:-1]
+    return shorter

@@ -11,6 +11,9 @@ from offtake.experiments.charts.events import Marks, event_list, events_within
 from offtake.experiments.charts.ranges import Months, horizon_of
 from offtake.experiments.charts.words import runs_text, wrapped
 
+SUBTITLE_CHARACTERS = 125
+"""Of a line that fits in the widest of the fonts."""
+
 type View = alt.LayerChart | alt.VConcatChart
 
 
@@ -60,4 +63,5 @@ def sheet_of(
 
 def part_title(text: str, subtitle: str) -> alt.TitleParams:
     """Return the title of a part of a sheet."""
-    return alt.TitleParams(text, subtitle=subtitle, fontSize=13, offset=8)
+    lines = wrapped(subtitle, SUBTITLE_CHARACTERS)
+    return alt.TitleParams(text, subtitle=lines, fontSize=13, offset=8)

@@ -51,7 +51,8 @@ class Effect:
         if self.contract == SPOT:
             return f"spot from {self.seller}, rises less falls"
         verb = "delivers" if self.way == "more" else "ends or delivers less"
-        return f"{self.contract} {verb}"
+        seller = "" if self.seller in self.contract else f" ({self.seller})"
+        return f"{self.contract}{seller} {verb}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
