@@ -22,9 +22,9 @@ MOST_REMOVED = 20
     help="""Explain a lab's dependence on a cloud in the results of FOLDER.
 
 \b
-  offtake explain results/first --lab OpenAI --cloud Azure
+  offtake explain results/first --lab "Lab A" --cloud "Cloud X"
   offtake explain results/first --month 2027-06 --without 2350
-  offtake explain results/first --contract "OpenAI with Azure 1"
+  offtake explain results/first --contract "Lab A with Cloud X 1"
 """
 )
 @click.argument(
