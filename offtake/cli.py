@@ -30,10 +30,8 @@ COMMANDS = {
 
 EXAMPLES = """\b
   offtake demo
-  offtake run duopoly --months 12
   offtake run stargate-2025 --seeds 20 --out results/first
-  offtake run stargate-2025 --json | jq .series[0]
-  offtake scenario new my-question --from stargate-2025
+  offtake report results/first
 """
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 import polars as pl
 
@@ -112,7 +113,7 @@ def _total(rows: pl.DataFrame, observable: str) -> float:
         .agg(pl.col("value"))["value"]
         .to_list()
     ]
-    return float(pl.Series(sums).median() or 0.0)
+    return median(sums) if sums else 0.0
 
 
 def _market(rows: pl.DataFrame, lab: str) -> str:
