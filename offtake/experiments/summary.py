@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from offtake.experiments.results import Ensemble, Result
+from offtake.experiments.text_chart import BAND, MEDIAN, band_chart
 from offtake.model.observables import TABLE, load_observables
 from offtake.model.scenario import Scenario
 
@@ -38,6 +39,7 @@ SHARE = "share"
 HHI_POINTS = 10_000
 CAUTION = "These numbers hold for this scenario; they are not a forecast."
 FEW_RUNS = 50
+FEWEST_MONTHS_DRAWN = 6
 
 type Show = Callable[[float, float, float], str]
 
@@ -221,6 +223,7 @@ def text(ensemble: Ensemble) -> str:
     blocks = (
         _title(result),
         page.shares(result, f"Who supplies {lab}? Share of its delivered compute", lab),
+        _drawn(result, lab),
         page.shares(result, "Who delivers? Share of all delivered compute"),
         page.market(result),
         _contracts(result, lab),
@@ -236,6 +239,19 @@ def _title(result: Result) -> list[str]:
         f"{_count(len(result.seeds), 'run')} x {_count(result.manifest['months'], 'month')} "
         f"from {given['start']}, information up to {given['cutoff']}",
     ]
+
+
+def _drawn(result: Result, lab: str) -> list[str]:
+    """Return the focal lab's dependence on its first supplier as a chart of characters."""
+    cloud = first_supplier(result, lab)
+    rows = result.trajectories.filter(observable="dependence", name=lab, other=cloud)
+    if rows["month"].n_unique() < FEWEST_MONTHS_DRAWN:
+        return []
+    months = over_runs(rows).sort("month")
+    dates = rows.select("month", "date").unique().sort("month")["date"].to_list()
+    spreads = list(months.select("median", "low", "high").iter_rows())
+    band = f": median {MEDIAN}, 5-95% of runs {BAND}" if len(result.seeds) > 1 else ""
+    return [f"{lab} on {cloud}{band}", *band_chart(spreads, dates)]
 
 
 def _headings(trajectories: pl.DataFrame, months: list[int]) -> dict[str, int]:

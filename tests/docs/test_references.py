@@ -1,10 +1,14 @@
 """What the manual names in the code and in the tests is there."""
 
+import json
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from offtake.cli import call
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -48,3 +52,40 @@ def test_economics_names_functions_and_tests():
     page = read(ROOT / "docs/background/economics.md")
     assert len(NAMES.findall(page)) > 10
     assert len(TESTS.findall(page)) > 10
+
+
+DOCUMENTS = ROOT / "docs/reference/json.md"
+
+
+def test_every_key_of_a_document_is_in_the_manual(tmp_path, capsys):
+    known = set(re.findall(r"`(\w+)`", read(DOCUMENTS)))
+    folder = str(tmp_path / "first")
+    quick = ("--seeds", "2", "--months", "8", "-q", "--workers", "1")
+    asked = (
+        ("run", "duopoly", *quick, "--out", folder),
+        ("compare", folder, folder, "--attribute"),
+        ("explain", folder, "--counterfactuals", "1", "-q"),
+        ("explain", folder, "--contract", "Lab A with Cloud X 1"),
+    )
+    for arguments in asked:
+        assert call([*arguments, "--json"]) == 0
+        missing = set(keys(json.loads(capsys.readouterr().out))) - known - FREE
+        assert missing == set(), arguments
+
+
+FREE = {"python", "numpy", "polars", "mesa", "question", "start", "cutoff", "digest", "overrides"}
+"""Keys of the manifest's own tables."""
+TABLES = {"terms", "intervals"}
+"""Tables whose keys are described elsewhere."""
+
+
+def keys(document: object) -> Iterator[str]:
+    """Yield every key of a document, at any depth."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield key
+            if key not in TABLES:
+                yield from keys(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from keys(value)

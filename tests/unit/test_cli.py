@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from offtake.commands.terminal import Choice, ScenarioName, duration
 from offtake.experiments import run as runs
 from offtake.experiments.results import Ensemble, Failure, FolderTaken, Result
 from offtake.experiments.summary import focal, median_seed, over_runs, text
+from offtake.experiments.text_chart import band_chart
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
 from offtake.model.scenario import Scenario
@@ -468,3 +470,36 @@ def test_nothing_finished_is_nothing_to_tell():
     failure = Failure(seed=1, kind="error", message="oh")
     with pytest.raises(ValueError, match="no run finished"):
         text(Ensemble(result=None, wanted=(1,), failures=(failure,)))
+
+
+# --- the chart of the summary ---------------------------------------------------------------------
+
+
+def test_the_summary_draws_the_focal_dependence_over_time():
+    result = offtake.run("duopoly", seeds=3, months=12)
+    lines = text(Ensemble(result=result, wanted=result.seeds)).splitlines()
+    at = lines.index("Lab A on Cloud X: median █, 5-95% of runs ░")
+    drawn = lines[at + 1 : at + 12]
+    assert max(map(len, lines)) <= WIDEST
+    assert [line[:8].strip() for line in (drawn[0], drawn[4], drawn[8])] == [
+        "100% ┤",
+        "50% ┤",
+        "0% ┤",
+    ]
+    columns = [line[8:].ljust(12) for line in drawn[:9]]
+    assert [sum(line[month] == "█" for line in columns) for month in range(12)] == [1] * 12
+    assert columns[0].startswith("█")
+    assert drawn[10].strip() == "2025"
+
+
+def test_few_months_are_not_drawn(result):
+    assert "█, 5-95%" not in text(Ensemble(result=result, wanted=result.seeds))
+
+
+def test_a_long_path_keeps_its_ends_and_its_width():
+    values = [(at / 99, at / 99, at / 99) for at in range(100)]
+    lines = band_chart(values, [date(2025 + at // 12, at % 12 + 1, 1) for at in range(100)])
+    assert max(map(len, lines)) <= WIDEST
+    assert lines[8][8] == "█"
+    assert lines[0].endswith("█")
+    assert [int(year) for year in lines[-1].split()] == list(range(2025, 2033))

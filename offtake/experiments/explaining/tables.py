@@ -1,5 +1,6 @@
 """What was on the table: each cloud's best column for each lot, and why the lot went there or not."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from offtake.model.market import Market
 from offtake.model.negotiation import Deal, Round, Table
 from offtake.model.pairs import may_sign
+from offtake.model.preference import kept_out
 from offtake.model.standing import Clause, parties
 from offtake.model.traces import Traces
 
@@ -29,9 +31,10 @@ BIDS = {
     "reason": str,
 }
 """Prices are start prices, USD per H100e-hour; `price_usd` is that of the contract signed."""
-WON, OUTBID, NO_GAIN, NO_ROOM, BARRED, NO_QUOTE = (
+WON, OUTBID, GONE, NO_GAIN, NO_ROOM, BARRED, NO_QUOTE = (
     "won",
     "outbid",
+    "gone",
     "no gain",
     "no room",
     "barred",
@@ -50,6 +53,8 @@ class Listener(Traces):
         self.market = market
         self.watched = watched
         self.heard: list[Row] = []
+        self.best: dict[int, float] = {}
+        """Largest joint gain of each lot that was served, in the month heard last."""
 
     def note(self, month: int, table: Table, found: Round) -> None:
         """Keep what each cloud had for each lot."""
@@ -58,6 +63,7 @@ class Listener(Traces):
         lots = {id(request): at for at, request in enumerate(table.requests)}
         for deal in found.deals:
             deals.setdefault((lots[id(deal.request)], deal.cloud), []).append(deal)
+        self.best = _gains(table, deals)
         for lot, request in enumerate(table.requests):
             if request.name in self.watched:
                 for cloud in range(len(self.market.setup.clouds)):
@@ -112,7 +118,12 @@ class Listener(Traces):
         worth, needs = float(table.value[lot, best]), float(table.cost[lot, best])
         if worth <= needs:
             return NO_GAIN, f"must receive ${needs:.2f}, worth ${worth:.2f} to the lab"
-        return OUTBID, f"joint gain ${worth - needs:.2f} an hour; others gained more"
+        if worth - needs > self.best.get(lot, -math.inf) + NEARLY:
+            return (
+                GONE,
+                f"its capacity went to lots that gained more than ${worth - needs:.2f} an hour",
+            )
+        return OUTBID, f"joint gain ${worth - needs:.2f} an hour; the lot gained more elsewhere"
 
     def bar(self, lab: str, cloud: str) -> str:
         """Return why a pair may not sign: a default, who serves whom, or a clause with its agreement."""
@@ -123,6 +134,9 @@ class Listener(Traces):
         clause = market.books.forbids(lab, cloud, market.time)
         if clause is not None:
             return clause_text(clause)
+        i, j = market.books.lab_index[lab], market.books.cloud_index[cloud]
+        if kept_out(market)[i, j]:
+            return f"a policy in force keeps it out ({', '.join(sorted(market.books.policies))})"
         return "the scenario does not let them deal (serves or invites)"
 
     def bar_of_columns(self, table: Table, lot: int, columns: np.ndarray) -> str:
@@ -140,8 +154,22 @@ class Listener(Traces):
         return "its chips do not run the lab's software, damages bar it, or a bid does not pay"
 
 
+NEARLY = 0.02
+"""Clearing is exact to a few price steps, USD per H100e-hour."""
 NOTHING = (0.0, None, None, None, 0.0, None)
 NOTHING_TO_QUOTE = "nothing free, and nothing it could build in time or pay for"
+
+
+def _gains(table: Table, deals: dict[tuple[int, int], list[Deal]]) -> dict[int, float]:
+    """Return by lot the largest joint gain of its deals, start prices, USD per H100e-hour."""
+    places = {id(column): at for at, column in enumerate(table.columns)}
+    gains: dict[int, float] = {}
+    for (lot, _), some in deals.items():
+        for deal in some:
+            at = places[id(deal.column)]
+            gain = float(table.value[lot, at] - table.cost[lot, at])
+            gains[lot] = max(gains.get(lot, gain), gain)
+    return gains
 
 
 def _best(table: Table, lot: int, columns: np.ndarray) -> int:

@@ -8,9 +8,17 @@ import polars as pl
 
 from offtake.experiments.explaining.removals import what_of
 from offtake.experiments.explaining.replay import Replay
-from offtake.experiments.explaining.tables import BARRED, NO_GAIN, NO_QUOTE, NO_ROOM, OUTBID, WON
+from offtake.experiments.explaining.tables import (
+    BARRED,
+    GONE,
+    NO_GAIN,
+    NO_QUOTE,
+    NO_ROOM,
+    OUTBID,
+    WON,
+)
 
-RANKS = (WON, OUTBID, NO_GAIN, NO_ROOM, BARRED, NO_QUOTE)
+RANKS = (WON, OUTBID, GONE, NO_GAIN, NO_ROOM, BARRED, NO_QUOTE)
 MOST_CAUSES = 8
 REFERENCES = {"tender": "Tendered", "contract": "Signed", "site": "Opened"}
 """Kind of event that a cause of the form `word:name` points to."""

@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import dataclass
+from html import escape
 
 import altair as alt
 import vl_convert
@@ -33,13 +34,19 @@ class Picture:
 
 def picture(chart: alt.TopLevelMixin, title: str) -> Picture:
     """Return a chart as a picture that needs neither network nor script."""
-    spec = chart.to_dict()
-    svg = slim(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
     return Picture(
         title=title,
-        alternative=str(spec.get("description", title)),
-        source="data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(),
+        alternative=str(chart.to_dict().get("description", title)),
+        source="data:image/svg+xml;base64," + base64.b64encode(small_svg(chart).encode()).decode(),
     )
+
+
+def small_svg(chart: alt.TopLevelMixin) -> str:
+    """Return a chart as SVG of a few ten kilobytes, with its own text alternative."""
+    spec = chart.to_dict()
+    svg = slim(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
+    said = escape(str(spec.get("description", "")), quote=True)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1)
 
 
 def slim(svg: str) -> str:

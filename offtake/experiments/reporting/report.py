@@ -66,6 +66,7 @@ NUMBERED = paragraph(
 )
 
 type Say = Callable[[str], None]
+type Draw = Callable[[], alt.TopLevelMixin]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,38 +145,42 @@ def marks_of(result: Result) -> list[tuple[date, str]]:
 
 
 def pictures(result: Result, say: Say = lambda _: None) -> list[Picture]:
-    """Return every chart of a result as a picture."""
+    """Return every chart of a result as a picture; events are listed under the first."""
+    found = []
+    for name, draw in drawings(result).items():
+        say(f"drawing {name}")
+        chart = draw()
+        found.append(picture(without_event_list(chart) if found else chart, name))
+    return found
+
+
+def drawings(result: Result) -> dict[str, Draw]:
+    """Return what draws each chart of a result, by a name that can be that of a file."""
     rows, marks, lab = result.trajectories, marks_of(result), focal(result.scenario)
     tones = charts.company_tones(rows, lab=lab)
-    end = rows["date"].unique().sort()
-    dates = [end[len(end) // 2], end[-1]]
-    drawn: dict[str, Callable[[], Any]] = {
-        f"On whom {lab} depends": lambda: charts.dependence(rows, marks, lab, tones=tones),
-        "Who delivers the compute": lambda: charts.market_shares(rows, marks, tones=tones),
-        "On whom each lab depends": lambda: charts.dependence_matrix(rows),
-        **{
-            f"Contracts in {when:%B %Y}": lambda when=when: charts.network(
-                in_force(result.contracts, result.events, when), when, tones=tones
-            )
-            for when in dates
-        },
-        "Prices": lambda: charts.prices(
-            rows,
-            marks,
-            owning=owning_cost(result.scenario, rows),
-            vintages=vintage_prices(result.scenario, result.contracts, rows),
-        ),
-        "Capacity": lambda: charts.capacity(rows, marks),
-        "Stranded capacity": lambda: charts.stranded(rows, marks),
-        "Funding": lambda: charts.funding(rows, marks),
-        "Concentration": lambda: charts.concentration(rows, marks),
+    dates = rows["date"].unique().sort()
+
+    def network(when: date) -> alt.TopLevelMixin:
+        held = in_force(result.contracts, result.events, when)
+        return charts.network(held, when, tones=tones)
+
+    def prices() -> alt.TopLevelMixin:
+        owning = owning_cost(result.scenario, rows)
+        vintages = vintage_prices(result.scenario, result.contracts, rows)
+        return charts.prices(rows, marks, owning=owning, vintages=vintages)
+
+    return {
+        "dependence": lambda: charts.dependence(rows, marks, lab, tones=tones),
+        "shares": lambda: charts.market_shares(rows, marks, tones=tones),
+        "matrix": lambda: charts.dependence_matrix(rows),
+        "network-halfway": lambda: network(dates[len(dates) // 2]),
+        "network": lambda: network(dates[-1]),
+        "prices": prices,
+        "capacity": lambda: charts.capacity(rows, marks),
+        "stranded": lambda: charts.stranded(rows, marks),
+        "funding": lambda: charts.funding(rows, marks),
+        "concentration": lambda: charts.concentration(rows, marks),
     }
-    found = []
-    for title, draw in drawn.items():
-        say(f"drawing {title[0].lower()}{title[1:]}")
-        chart = draw()
-        found.append(picture(without_event_list(chart) if found else chart, title))
-    return found
 
 
 # --- against another scenario -----------------------------------------------------------------------
