@@ -171,8 +171,10 @@ def event_list(events: list[Event]) -> alt.LayerChart:
 
 def without_event_list(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     """Return a sheet without the list of events under it, for pages that have it elsewhere."""
-    parts = getattr(chart, "vconcat", None)
-    if not parts or getattr(parts[-1].title, "text", None) != LIST_HEADING:
+    if not isinstance(chart, alt.VConcatChart):
+        return chart
+    parts = chart.vconcat
+    if getattr(parts[-1].title, "text", None) != LIST_HEADING:
         return chart
     shorter = chart.copy(deep=False)
     shorter.vconcat = parts[:-1]
