@@ -105,6 +105,8 @@ def effect(key: str) -> Callable[[Line], str]:
 
 def band(line: Line) -> str:
     """Return the band of a pattern in words."""
+    if line.get("covers") is not None:
+        return f"covers {figure(line['covers'])}"
     low, high = line["band"]
     if low is None and high is None:
         return "-"
@@ -155,12 +157,57 @@ def marked(key: str) -> Callable[[Line], str]:
 
     def read(line: Line) -> str:
         found = line[key]
-        if found["mean"] is None:
+        if found["mean"] is None or found["mean"] == found["low"] == found["high"] == 0:
             return "-"
         text = f"{figure(found['mean'])} ({figure(found['low'])} to {figure(found['high'])})"
         return f"**{text}**" if found["low"] * found["high"] > 0 else text
 
     return read
+
+
+MEASURES: dict[str, tuple[str, float]] = {
+    "focal_dependence": ("points", 100),
+    "concentration": ("", 1),
+    "price_new": ("USD", 1),
+    "price_2026": ("USD", 1),
+    "spot_2026": ("USD", 1),
+    "energised_mw": ("MW", 1),
+    "idle_mw": ("MW", 1),
+    "dark_mw": ("MW", 1),
+    "orphan_mw": ("MW", 1),
+    "stranded_2026_mw": ("MW", 1),
+    "cancelled_mw": ("MW", 1),
+    "restricted_mw": ("MW", 1),
+    "venture_mw": ("MW", 1),
+    "custom_share": ("points", 100),
+    "unserved": ("points", 100),
+    "defaults": ("", 1),
+    "cascade": ("", 1),
+    "written_off_usd_bn": ("bn USD", 1),
+}
+"""What `what_ifs.py` measures, with the unit in which an answer says it and its factor."""
+
+
+def answer(scenario: str, measure: str) -> str:
+    """Return what a scenario does to a measure in words, with the 95% interval of the mean effect."""
+    (line,) = [line for line in lines_of("what if") if line["scenario"] == scenario]
+    return in_words(line, measure)
+
+
+def in_words(line: Line, measure: str) -> str:
+    """Return an effect as the rest of a sentence: which way it goes, if its interval says so."""
+    unit, factor = MEASURES[measure]
+    mean, low, high = (line[measure][key] * factor for key in ("mean", "low", "high"))
+    unit = f" {unit}" if unit else ""
+    if mean == low == high == 0:
+        return "does not change at all"
+    if low == high:
+        return f"{'rises' if mean > 0 else 'falls'} by {figure(abs(mean))}{unit} in every run"
+    if low <= 0 <= high:
+        return f"does not change measurably ({figure(low)} to {figure(high)}{unit})"
+    ends = sorted((abs(low), abs(high)))
+    way = "rises" if mean > 0 else "falls"
+    return f"{way} by {figure(abs(mean))}{unit} ({figure(ends[0])} to {figure(ends[1])})"
 
 
 TABLES = (
@@ -169,6 +216,45 @@ TABLES = (
         columns={
             "median (5 to 95% of runs)": column("what"),
             **{date: ranged(date) for date in ("Dec 2025", "Dec 2027", "Dec 2030")},
+        },
+    ),
+    Table(
+        measurement="what if",
+        columns={
+            "scenario": lambda line: f"`{line['scenario']}`",
+            "dependence on Azure": marked("focal_dependence"),
+            "HHI": marked("concentration"),
+            "price of new contracts": marked("price_new"),
+            "spot price in 2026": marked("spot_2026"),
+            "energised MW": marked("energised_mw"),
+            "defaults": marked("defaults"),
+        },
+    ),
+    Table(
+        measurement="what is stranded",
+        columns={
+            "scenario": lambda line: f"`{line['scenario']}`",
+            "idle MW": marked("idle_mw"),
+            "dark MW": marked("dark_mw"),
+            "orphan MW": marked("orphan_mw"),
+            "all three in 2026": marked("stranded_2026_mw"),
+            "cancelled MW": marked("cancelled_mw"),
+            "written off, bn USD": marked("written_off_usd_bn"),
+        },
+    ),
+    Facts(
+        measurement="what if nothing",
+        names={
+            "dependence of OpenAI on Azure, from 2026 on": column("focal_dependence"),
+            "HHI of delivered compute, from 2026 on": column("concentration"),
+            "price of new contracts, from 2026 on, USD per H100e-hour": column("price_new"),
+            "spot price in 2026, USD per H100e-hour": column("spot_2026"),
+            "energised capacity, from 2026 on, MW": column("energised_mw"),
+            "idle, MW": column("idle_mw"),
+            "dark, MW": column("dark_mw"),
+            "orphan, MW": column("orphan_mw"),
+            "cancelled in six years, MW": column("cancelled_mw"),
+            "defaults": column("defaults"),
         },
     ),
     Table(

@@ -1,7 +1,8 @@
 """Patterns of the market to June 2025, looked for in runs of the baseline (rung L7).
 
 A pattern has a value in each run. It holds when the median of the runs lies in the band, or, where
-the criterion says so, when nearly all runs meet it.
+the criterion says so, when nearly all runs meet it, or when the range of 90% of runs covers what was
+observed.
 """
 
 import math
@@ -25,17 +26,23 @@ from _runs import (
 from scipy.stats import skew
 
 from offtake.model.books import CAPITAL
-from offtake.model.contracts import Contract, Site, Stage
+from offtake.model.contracts import Contract, Pool, Site, Stage
 from offtake.model.demand import damped
 from offtake.model.events import Believed, Posted
 from offtake.model.market import Market
+from offtake.model.pricing import full_cost
 from offtake.model.reading import read
+from offtake.model.scenario import Chip
 
 FIVE = ("AWS", "Azure", "Google Cloud", "Meta sites", "Oracle")
 """Clouds of the five firms whose capital expenditure is reported."""
 TOP_THREE = ("AWS", "Azure", "Google Cloud")
 LEADER = "AWS"
 FOCAL = "OpenAI"
+INCUMBENT_CHIP = "hopper"
+REGION = "us"
+BESIDE_CHIPS = 1.35
+"""Cost of chips with servers, network and storage over that of chips alone, as in the scenario."""
 TAIL = "Other AI developers"
 """A segment of many buyers: it is nobody's single customer."""
 NEAR = 24
@@ -57,6 +64,8 @@ class Pattern:
     high: float = math.inf
     share_of_runs: float | None = None
     """Share of runs that must lie in the band; where not given, their median must."""
+    covers: float | None = None
+    """What the range of 90% of runs must cover, where that is the criterion."""
 
 
 def dispersion_one_chip(market: Market) -> float:
@@ -219,6 +228,71 @@ def forecast_error(market: Market) -> float:
     return median(errors)
 
 
+def leading_power(market: Market) -> float:
+    """Return by what factor the power of the leading system grows a year."""
+    return _growth_of_leader(market, lambda chip: 1.0)
+
+
+def leading_cost(market: Market) -> float:
+    """Return by what factor the cost of the leading system's chips grows a year."""
+    return _growth_of_leader(market, lambda chip: chip.h100e_per_mw * chip.price_usd_per_h100e)
+
+
+def _growth_of_leader(market: Market, per_mw: Callable[[Chip], float]) -> float:
+    """Return the yearly factor of the largest system that stands, from a straight line through its log.
+
+    A system is what one cloud has of one generation in one region: the model has no smaller unit that
+    trains together.
+    """
+    chips, months = market.setup.scenario.chips, market.setup.scenario.months
+    stands: dict[Pool, float] = {}
+    largest = np.zeros(months + 1)
+    for time, site in market.books.energisations:
+        size = site.capacity_kw / 1000 * per_mw(chips[site.pool.chip])
+        stands[site.pool] = stands.get(site.pool, 0.0) + size
+        largest[max(math.ceil(time), 0)] = max(stands.values())
+    path = np.log(np.maximum.accumulate(largest))
+    return math.exp(YEAR * float(np.polyfit(np.arange(len(path)), path, 1)[0]))
+
+
+def chips_over_capex(market: Market) -> float:
+    """Return what chip sellers take in over the five firms' capital expenditure in 2025 and 2026."""
+    sold = spent = 0.0
+    for time, event in market.books.journal:
+        if isinstance(event, Posted) and 0 < time <= NEAR:
+            for posting in event.postings:
+                sold += posting.cents / BESIDE_CHIPS * (posting.label == "chips")
+                spent += posting.cents * (posting.label in CAPITAL and posting.payer in FIVE)
+    return ratio(sold, spent)
+
+
+def prices_in_order(market: Market) -> float:
+    """Return 1 where contracts cost less than spot, and spot more than owning the incumbent chip, in 2025.
+
+    Nobody posts list prices in the model; spot is what is asked of whoever has no contract.
+    """
+    spot = median(series(market, "price_spot")[:YEAR].ravel())
+    contract = median(series(market, "price_contract")[:YEAR].ravel())
+    return float(owning_cost(market) < spot and contract < spot)
+
+
+def owning_cost(market: Market) -> float:
+    """Return what an hour of the incumbent chip costs its owner in the largest region (cst-2, row U10)."""
+    scenario, setup = market.setup.scenario, market.setup
+    chip, region = scenario.chips[INCUMBENT_CHIP], scenario.regions[REGION]
+    rate = (1 + scenario.clouds[LEADER].discount_per_year) ** (1 / 12) - 1
+    rents = [d.rent_usd_per_kw_month for d in scenario.landlords.values() if d.region == REGION]
+    return full_cost(
+        capital_usd=chip.price_usd_per_h100e,
+        life_months=scenario.building.server_life_months,
+        rate_per_month=rate,
+        rent_usd_per_month=min(rents) * 1000 / chip.h100e_per_mw,
+        running_usd_per_hour=setup.running_cost(region, chip),
+        operations_share_per_year=0.0,
+        busy=scenario.building.busy,
+    )
+
+
 def _contracts(market: Market) -> Iterator[tuple[Contract, float]]:
     """Yield contracts with the month in which they ended or will."""
     c = market.books.contracts
@@ -252,6 +326,8 @@ PATTERNS = (
         low=0,
         share_of_runs=ALMOST_ALL,
     ),
+    Pattern(key="P9", what="power of the leading system, a year", read=leading_power, covers=2.0),
+    Pattern(key="P9", what="cost of the leading system, a year", read=leading_cost, covers=2.0),
     Pattern(key="P10", what="median delay, months", read=lambda m: median(delays(m)), low=0),
     Pattern(key="P10", what="skewness of delay", read=lambda m: float(skew(delays(m))), low=0),
     Pattern(
@@ -260,6 +336,9 @@ PATTERNS = (
         read=five_firms_usd_bn,
         low=164,
         high=246,
+    ),
+    Pattern(
+        key="P14", what="chips over five firms' capex", read=chips_over_capex, low=0.35, high=0.6
     ),
     Pattern(
         key="P15",
@@ -279,6 +358,13 @@ PATTERNS = (
         high=0.10 * 1.5,
     ),
     Pattern(key="P18", what="slope of price a year", read=price_slope, low=-0.4, high=-0.1),
+    Pattern(
+        key="P18",
+        what="contracts below spot, spot above owning",
+        read=prices_in_order,
+        low=1,
+        share_of_runs=ALMOST_ALL,
+    ),
     Pattern(key="P19", what="cancelled leases re-let within a year", read=relet, low=0.3),
     Pattern(key="P20", what="log error of first forecasts", read=forecast_error, high=0),
 )
@@ -300,6 +386,7 @@ def main() -> None:
         low, high = np.quantile(given, [0.05, 0.95]) if len(given) else (math.nan, math.nan)
         inside = float(((given >= pattern.low) & (given <= pattern.high)).mean())
         bounded = math.isfinite(pattern.low) or math.isfinite(pattern.high)
+        judged = bounded or pattern.covers is not None
         say(
             "pattern",
             [reading],
@@ -310,16 +397,20 @@ def main() -> None:
             p05=float(low),
             p95=float(high),
             band=[b if math.isfinite(b) else None for b in (pattern.low, pattern.high)],
+            covers=pattern.covers,
             share_of_runs_inside=inside if bounded else None,
-            holds=holds(pattern, median(given), inside) if bounded else None,
+            holds=holds(pattern, given, inside) if judged else None,
         )
 
 
-def holds(pattern: Pattern, middle: float, inside: float) -> bool:
+def holds(pattern: Pattern, given: np.ndarray, inside: float) -> bool:
     """Return whether the runs meet the criterion."""
+    if pattern.covers is not None:
+        low, high = np.quantile(given, [0.05, 0.95]) if len(given) else (math.nan, math.nan)
+        return bool(low <= pattern.covers <= high)
     if pattern.share_of_runs is not None:
         return inside >= pattern.share_of_runs
-    return pattern.low <= middle <= pattern.high
+    return pattern.low <= median(given) <= pattern.high
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Each case changes one thing in the baseline. Baseline and variant run under the 
 draw the same shocks; what counts is the mean difference within pairs, with its 95 percent interval.
 """
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -58,6 +59,9 @@ VENTURE_FORMS = "tranches.stargate-softbank-1.probability=1.0"
 """Brings the custom class to the market under every seed."""
 CHEAP_PORTING, DEAR_PORTING = 150, 600
 """Cost of porting to the custom class at half and at twice its value, USD per H100e."""
+DEFAULT = "largest-lab-defaults"
+"""Lets the largest lab fail in July 2026."""
+HOME = "US"
 NOTHING = "zero"
 """What a measure is held against that is a difference already."""
 HEAD = 'format = 1\nname = "{name}"\nextends = "{base}"\nquestion = "Does the sign hold?"\n'
@@ -178,6 +182,38 @@ def domestic_share(market: Market) -> float:
     return series(market, "share_domestic")[FROM:].mean()
 
 
+def domestic_utilisation(market: Market) -> float:
+    """Return the mean share in use of what clouds at home have energised, from 2026 on, by capacity."""
+    setup = market.setup
+    home = np.array([setup.homes[cloud] == HOME for cloud in setup.clouds])
+    stands = series(market, "energised_mw")[FROM:, home]
+    used = series(market, "utilisation_energised")[FROM:, home]
+    return (used * stands).sum() / stands.sum()
+
+
+def foreign_labs_share(market: Market) -> float:
+    """Return the mean share of labs' revenue that goes to labs under foreign control, from 2026 on."""
+    setup = market.setup
+    abroad = np.array([setup.homes[lab] not in (None, HOME) for lab in setup.labs])
+    return series(market, "share_labs")[FROM:, abroad].sum(axis=1).mean()
+
+
+def peak_month(market: Market) -> float:
+    """Return the month in which compute on spot is dearest."""
+    spot = series(market, "price_spot").ravel()
+    return float(np.nanargmax(spot)) if np.isfinite(spot).any() else math.nan
+
+
+def cascade(market: Market) -> float:
+    """Return how many participants fail in the largest chain of failures."""
+    return series(market, "largest_cascade")[-1].item()
+
+
+def lost_by_creditors_usd_bn(market: Market) -> float:
+    """Return what is written off of claims on those who fail, bn USD."""
+    return series(market, "written_off_usd")[-1].item() / 1e9
+
+
 def letters_among_cancelled(market: Market, since: int = CRASH) -> float:
     """Return letters' share of what is cancelled in a year, less their share of the pipeline."""
     year = [m for m in stage_months(market) if since <= m.month < since + YEAR]
@@ -238,6 +274,11 @@ MEASURES: dict[str, Callable[[Market], float]] = {
         letters_among_cancelled_early,
         cancelled_early_mw,
         custom_share,
+        domestic_utilisation,
+        foreign_labs_share,
+        peak_month,
+        cascade,
+        lost_by_creditors_usd_bn,
     )
 }
 
@@ -286,6 +327,11 @@ def variants(base: Scenario) -> dict[str, Variant]:
             ]
         ),
         "tight-quota": Variant(text=tight_quota(base)),
+        "default": Variant(scenario=DEFAULT),
+        "cross-default": Variant(scenario=DEFAULT, changes=cross_default(base)),
+        "cross-default-by-name": Variant(
+            scenario=DEFAULT, changes=cross_default(base, named=read(DEFAULT).scenario)
+        ),
         "cheap-porting": with_porting(CHEAP_PORTING),
         "dear-porting": with_porting(DEAR_PORTING),
     }
@@ -295,6 +341,21 @@ def with_porting(usd_per_h100e: float) -> Variant:
     """Return the custom class on the market for sure, at a cost of porting."""
     change = f"classes.arm.porting_usd_per_h100e={usd_per_h100e}"
     return Variant(scenario=ARM_PUSH, changes=[VENTURE_FORMS, change])
+
+
+def cross_default(base: Scenario, named: Scenario | None = None) -> list[str]:
+    """Return changes that give every contract between independent parties a cross-default clause.
+
+    Where a scenario is given that lets somebody fail, that failure counts as a default of every lab.
+    """
+    changes = ["negotiation.cross_default=true"]
+    failing = {e.fails for e in named.events.values() if e.fails} if named else set()
+    for name, contract in base.contracts.items():
+        changes.append(f"contracts.{name}.cross_default=true")
+        others = sorted(failing - {contract.lab, contract.cloud})
+        if others:
+            changes.append(f"contracts.{name}.cross_default_with={json.dumps(others)}")
+    return changes
 
 
 def crash(day: str) -> str:
@@ -346,7 +407,10 @@ SIGNS = (
     sign("higher take-or-pay", "dark_mw", +1, "floor-95", against="floor-50"),
     sign("faster permits", "price_late", -1, "fast-permits"),
     sign("faster permits", "early_mw", +1, "fast-permits"),
+    sign("faster permits", "peak_month", -1, "fast-permits"),
     sign("tighter quota", "domestic_share", +1, "tight-quota"),
+    sign("tighter quota", "domestic_utilisation", +1, "tight-quota"),
+    sign("tighter quota", "foreign_labs_share", -1, "tight-quota"),
     sign("larger porting cost", "custom_share", -1, "dear-porting", against="cheap-porting"),
     sign("shorter runway", "price_paid", +1, "short-runway"),
     sign("shorter runway", "price_over_index", +1, "short-runway", beside=True),
@@ -363,6 +427,23 @@ SIGNS = (
     ),
     sign("early demand crash", "cancelled_early_mw", +1, "early-crash", beside=True),
     sign("dearer capital", "term_months", +1, "dear-capital"),
+    sign("cross-default", "cascade", +1, "cross-default", against="default"),
+    sign(
+        "cross-default",
+        "lost_by_creditors_usd_bn",
+        +1,
+        "cross-default",
+        against="default",
+        beside=True,
+    ),
+    sign(
+        "cross-default by name",
+        "cascade",
+        +1,
+        "cross-default-by-name",
+        against="default",
+        beside=True,
+    ),
 )
 
 

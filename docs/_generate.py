@@ -1,7 +1,8 @@
 """Fill the manual's marks, so that it cannot drift.
 
 `<!-- generated: NAME -->` becomes what the code says, `<!-- measured: NAME -->` a table of what the
-benchmarks left. MkDocs calls `on_page_markdown` for every page. A mark whose name is unknown stops the build.
+benchmarks left, and `<!-- effect: SCENARIO MEASURE -->` within a sentence what a what-if does to a measure.
+MkDocs calls `on_page_markdown` for every page. A mark whose name is unknown stops the build.
 """
 
 import html
@@ -35,11 +36,13 @@ from offtake.model.shapes import (
 )
 
 MARK = re.compile(r"^<!-- (generated|measured): ([a-z -]+) -->$", re.MULTILINE)
+EFFECT = re.compile(r"<!-- effect: ([a-z-]+) ([a-z0-9_]+) -->")
 KINDS = {"number": "number", "whole": "whole number", "switch": "true or false"}
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace every mark of a page by what it names."""
+    markdown = EFFECT.sub(lambda mark: tables()["answer"](mark[1], mark[2]), markdown)
     return MARK.sub(lambda mark: filled(mark[1], mark[2]), markdown)
 
 

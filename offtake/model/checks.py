@@ -96,6 +96,7 @@ REFERENCES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("policies", "issuers"): ("labs", "clouds"),
     ("events", "lab"): ("labs",),
     ("events", "lists"): ("labs", "clouds"),
+    ("events", "fails"): ("labs", "clouds"),
 }
 """Which tables a key's text, texts or own keys name something in."""
 DEFAULT_BARGAINER = Negotiation().bargainer

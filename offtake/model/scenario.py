@@ -845,6 +845,8 @@ class DatedEvent(Part):
     growth_belief_per_month: Signed | None = None
     """Growth of its own need that `lab` believes from then on (a plan or a forecast)."""
     lab: str | None = None
+    fails: str | None = None
+    """Lab or cloud that defaults once the bills of the month are settled, whatever it has in hand."""
     efficiency_shock: Annotated[float, Field(gt=-1, le=100)] = 0.0
     """Lasting relative rise of inference efficiency, for example 9.0 for ten times."""
     lists: str | None = None

@@ -1,5 +1,6 @@
 """Solvency: who has been in arrears for too long fails, and what is left is shared."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from offtake.model.assigning import assign, auctioned, may_be_assigned
@@ -8,7 +9,7 @@ from offtake.model.covenants import check_covenants
 from offtake.model.estate import sell_sites
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
 from offtake.model.guarantees import call_guarantees
-from offtake.model.months import HOURS_PER_MONTH
+from offtake.model.months import HOURS_PER_MONTH, month_of
 from offtake.model.public_money import called
 from offtake.model.restructuring import restructure
 from offtake.model.standing import parties
@@ -23,17 +24,29 @@ CONTAGION_MONTHS = 12
 def check_solvency(market: "Market") -> None:
     """Whoever has been in arrears beyond the grace period fails: claims are paid pari passu (ins-1)."""
     check_covenants(market)
+    for name, cause in _let_fail(market):
+        if name not in market.books.failed:
+            fail(market, name, cause)
     grace = market.setup.scenario.finance.grace_months
     for name in list(market.books.arrears_since):
         since = market.books.arrears_since.get(name)
         if since is None or name in market.books.failed:
             continue
         if market.time - since >= grace and not restructure(market, name):
-            _fail(market, name)
+            fail(market, name, "arrears beyond grace")
 
 
-def _fail(market: "Market", name: str) -> None:
-    told = Defaulted(name=name, following=_following(market, name), cause="arrears beyond grace")
+def _let_fail(market: "Market") -> Iterator[tuple[str, str]]:
+    """Yield whom the scenario lets fail by now, once the month's bills are settled, and why."""
+    scenario = market.setup.scenario
+    for name, event in sorted(scenario.events.items()):
+        if event.fails is not None and month_of(scenario.start, event.on) <= market.time:
+            yield event.fails, f"scenario:events.{name}"
+
+
+def fail(market: "Market", name: str, why: str) -> None:
+    """Let a participant default: sellers accelerate, its contracts end, what it has is shared out."""
+    told = Defaulted(name=name, following=_following(market, name), cause=why)
     cause = f"event:{market.apply(told)}"
     accelerate(market, name, cause)
     _end_contracts(market, name, cause)

@@ -50,6 +50,42 @@ def test_every_table_of_measurements_is_shown_and_was_measured():
         assert len(rows) > 2, f"{name} has a row, an empty line and a caption at least"
 
 
+def effects() -> list[tuple[str, str]]:
+    pages = (page.read_text(encoding="utf-8") for page in ROOT.glob("docs/**/*.md"))
+    return [mark for page in pages for mark in generate.EFFECT.findall(page)]
+
+
+def test_every_answer_was_measured_and_says_which_way_it_goes():
+    assert len(effects()) > 20
+    for scenario, measure in effects():
+        said = generate.on_page_markdown(f"It <!-- effect: {scenario} {measure} -->.")
+        assert said.split()[1] in ("rises", "falls", "does")
+        assert said.endswith((").", "does not change at all.", "in every run."))
+
+
+def test_every_what_if_scenario_has_an_answer_with_numbers():
+    measured = {line["scenario"] for line in generate.tables()["lines_of"]("what if")}
+    assert measured == {scenario for scenario, _ in effects()}
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        ((0.02, 0.01, 0.03), "rises by 2 points (1 to 3)"),
+        ((-0.02, -0.03, -0.01), "falls by 2 points (1 to 3)"),
+        ((0.01, -0.01, 0.03), "does not change measurably (-1 to 3 points)"),
+        ((0.0, 0.0, 0.0), "does not change at all"),
+        ((-0.02, -0.02, -0.02), "falls by 2 points in every run"),
+    ],
+)
+def test_an_answer_says_only_what_its_interval_says(effect, said):
+    tables = generate.tables()
+    mean, low, high = effect
+    line = {"scenario": "x", "focal_dependence": {"mean": mean, "low": low, "high": high}}
+    told = tables["in_words"](line, "focal_dependence")
+    assert told == said
+
+
 def test_a_caption_says_how_many_runs_and_which_revision():
     lines = [{"runs": 20, "revision": "abc"}, {"runs": 2000, "revision": "abc"}]
     assert generate.tables()["caption"](lines) == "*20 or 2,000 runs each, revision `abc`.*"

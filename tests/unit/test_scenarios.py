@@ -15,7 +15,18 @@ HOURS_PER_YEAR = 8766
 HOURS_PER_MONTH = HOURS_PER_YEAR / 12
 CUTOFF = dt.date(2025, 6, 30)
 SYNTHETIC = "duopoly"
-ALL = ("stargate-2025", "duopoly", "exclusivity-kept", "no-softbank", "arm-push")
+WHAT_IFS = (
+    "tranche-fails",
+    "export-allies-only",
+    "foreign-capital-screened",
+    "permitting-halved",
+    "demand-halves",
+    "largest-lab-defaults",
+    "exclusivity-banned",
+    "efficiency-shock",
+    "arm-breakthrough",
+)
+ALL = ("stargate-2025", "duopoly", "exclusivity-kept", "no-softbank", "arm-push", *WHAT_IFS)
 OVERRIDDEN = {("demand", "adopters_million"), ("demand", "imitation_per_year")}
 RULES = {
     "demand": Demand,
@@ -65,6 +76,38 @@ def energised_mw(scenario, cloud):
 
 def run_rate_usd(lab):
     return lab.users_million * 1e6 * lab.price_usd_per_user_month * 12
+
+
+@pytest.mark.parametrize("name", WHAT_IFS)
+def test_a_what_if_is_a_few_lines_on_top_of_the_baseline(name, baseline):
+    scenario = load_scenario(name)
+    assert scenario.question.endswith("?")
+    assert scenario.question != baseline.question
+    text = resources.files("offtake.experiments.scenarios").joinpath(f"{name}.toml").read_text()
+    said = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(said) <= 18
+    differs = [
+        key
+        for key in type(baseline).model_fields
+        if getattr(scenario, key) != getattr(baseline, key)
+    ]
+    assert 0 < len(set(differs) - {"name", "question", "extends", "source"}) <= 3
+
+
+@pytest.mark.parametrize("cross_default", [False, True])
+def test_the_largest_lab_defaults_on_its_day(cross_default):
+    scenario = load_scenario("largest-lab-defaults")
+    contracts = {
+        name: given.model_copy(update={"cross_default": cross_default})
+        for name, given in scenario.contracts.items()
+    }
+    market = Market(scenario.model_copy(update={"contracts": contracts}), rng=1)
+    market.run_until(17.9)
+    assert "OpenAI" not in market.books.failed
+    market.run_until(18)
+    assert "OpenAI" in market.books.failed
+    owed = [key for key in market.books.claims if key[1] == "OpenAI"]
+    assert owed == []
 
 
 @pytest.mark.parametrize("name", ALL)
