@@ -42,7 +42,7 @@ def part_allowed(
 def _part(
     market: "Market", rule: Policy, investor: str, issuer: str, limit: float, new: Payments
 ) -> float:
-    held = {k[0]: c for k, c in market.books.claims.items() if k[1:3] == (issuer, "equity")}
+    held = _held(market, issuer)
     promised = _promised(market, issuer, new)
     group = market.setup.parents[investor]
 
@@ -56,6 +56,15 @@ def _part(
     others = sum(held.values()) + sum(promised.values()) - covered - pending
     most = limit / (1 - limit) * others - covered
     return min(max(most / pending, 0.0), 1.0) if pending > 0 else 1.0
+
+
+def _held(market: "Market", issuer: str) -> dict[str, int]:
+    """Return the equity of an issuer by holder, as it was paid in, cents."""
+    total: dict[str, int] = {}
+    for (holder, of, kind, _), amount in market.books.claims.items():
+        if (of, kind) == (issuer, "equity"):
+            total[holder] = total.get(holder, 0) + amount
+    return total
 
 
 def _promised(market: "Market", issuer: str, new: Payments) -> dict[str, int]:
