@@ -18,7 +18,7 @@ import click
 
 import offtake
 from offtake.cli import cli
-from offtake.model.market import PHASES
+from offtake.model.month import PHASES
 from offtake.model.observables import TABLE
 from offtake.model.reading import PARAMETER_COLUMNS, Source, parameter_rows, read
 from offtake.model.scenario import Scenario

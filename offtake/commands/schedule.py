@@ -11,7 +11,7 @@ SCHEMA = "offtake.schedule/1"
 @json_option
 def command(as_json: bool) -> None:
     """Print what happens in a month and what each phase may write."""
-    from offtake.model.market import PHASES
+    from offtake.model.month import PHASES
 
     rows = [(phase.name, phase.what, phase.writes) for phase in PHASES]
     heading = ("phase", "what", "writes")

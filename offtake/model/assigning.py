@@ -10,8 +10,9 @@ from offtake.model.cents import cents
 from offtake.model.contracts import Contract
 from offtake.model.demand import damped
 from offtake.model.events import Assigned, Claim, Objected, Posted, Posting
+from offtake.model.exclusivity import may_use
 from offtake.model.months import HOURS_PER_MONTH
-from offtake.model.pairs import may_sign, promised_now_h100e
+from offtake.model.pairs import promised_now_h100e
 from offtake.model.porting import runs_on
 from offtake.model.pricing import annuity, levelling
 from offtake.model.risks import hazard_of_failure
@@ -163,13 +164,14 @@ def _bids(market: "Market", row: int) -> Iterator[tuple[int, float]]:
     """Yield labs that may and can take a contract over, with what they bid, USD."""
     books, setup = market.books, market.setup
     contract = books.contracts.facts[row]
-    allowed = may_sign(market)[:, books.cloud_index[contract.seller]]
+    pool = int(books.contracts.pool[row])
+    allowed = may_use(market, contract.purpose, breaking=False)[:, pool]
     gap, h100e = gap_now(market), _h100e(market, row)
     prepaid = books.contracts.prepaid_cents.get(contract.name, 0) / 100
     for lab, name in enumerate(setup.labs):
         if not allowed[lab] or name == contract.buyer or gap[lab] < LEAST_GAP_H100E:
             continue
-        if runs_on(market, lab, int(books.contracts.pool[row])) == 0:
+        if runs_on(market, lab, pool) == 0:
             continue
         cash = books.deposits[name] / 100 - prepaid
         if h100e > 0 and cash >= 0 and _bears(market, row, lab):

@@ -170,12 +170,11 @@ def _rents(market: "Market") -> Iterator[Posting]:
 
 
 def _refunds(market: "Market") -> Iterator[Posting]:
-    """Yield what is left prepaid of contracts whose sellers have left them."""
+    """Yield what is left prepaid of contracts that are over: it was for compute that did not come."""
     c = market.books.contracts
-    for name in c.under_notice:
-        left = c.prepaid_cents.get(name, 0)
-        contract, state = c.facts[c.row[name]], c.state[c.row[name]]
-        if left and state == "terminated":
+    for name, left in c.prepaid_cents.items():
+        if left and c.state[c.row[name]] in ("ended", "terminated"):
+            contract = c.facts[c.row[name]]
             yield Posting(contract.seller, contract.buyer, left, "refund", name)
 
 

@@ -12,6 +12,8 @@ EXACT = 1e-9
 """Step to which columns count as equally good before any premium rises, USD per H100e-hour."""
 DUST = 1e-9
 """Share of a bid or an offer below which what is left of it is rounding."""
+LEAST = 1e-30
+"""What keeps the part of a level without any pieces finite, H100e."""
 WHOLE = 1 - 1e-6
 """Share of a piece from which it counts as taken in full."""
 CLEARING_STEPS = 4
@@ -135,7 +137,7 @@ def _filled(level: np.ndarray, sizes: np.ndarray, wanted: np.ndarray) -> np.ndar
     last[:, :-1] = first[:, 1:]
     before = np.maximum.accumulate(np.where(first, upto - size, 0.0), axis=1)
     after = np.minimum.accumulate(np.where(last, upto, np.inf)[:, ::-1], axis=1)[:, ::-1]
-    part = np.clip((wanted[:, None] - before) / np.maximum(after - before, 1e-300), 0.0, 1.0)
+    part = np.clip((wanted[:, None] - before) / np.maximum(after - before, LEAST), 0.0, 1.0)
     result = np.empty_like(part)
     result[rows, order] = part
     return result

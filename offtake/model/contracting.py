@@ -24,7 +24,7 @@ from offtake.model.omissions import Omission
 from offtake.model.opening import schedule_contract
 from offtake.model.pricing import annuity
 from offtake.model.reletting import relet
-from offtake.model.settlement import paid
+from offtake.model.settlement import paid, pay_back
 from offtake.model.ways_out import notice_fee_cents
 
 if TYPE_CHECKING:
@@ -101,15 +101,20 @@ def _start_price(market: "Market", contract: Contract) -> float:
 
 
 def leave(market: "Market", name: str, fee_cents: int) -> None:
-    """End a contract for its buyer against the fee; what was prepaid counts towards it (B15)."""
+    """End a contract for its buyer against the fee; what was prepaid counts towards it (B15).
+
+    What was prepaid beyond the fee is owed back.
+    """
     contract = market.books.contracts.facts[market.books.contracts.row[name]]
     prepaid = market.books.contracts.prepaid_cents.get(name, 0)
     cause = f"proposal:{contract.buyer} leaves"
-    if prepaid:
-        used = Claim(contract.buyer, contract.seller, "prepayment", -prepaid, name)
-        market.post(Posted(postings=(), claims=(used,), cause=cause))
-    fee = Posting(contract.buyer, contract.seller, max(fee_cents - prepaid, 0), "termination", name)
+    used = min(prepaid, fee_cents)
+    if used:
+        counted = Claim(contract.buyer, contract.seller, "prepayment", -used, name)
+        market.post(Posted(postings=(), claims=(counted,), cause=cause))
+    fee = Posting(contract.buyer, contract.seller, fee_cents - used, "termination", name)
     market.post(paid(market.books.deposits, [fee], frozenset()))
+    pay_back(market, name, cause)
     market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
 
 
@@ -117,9 +122,7 @@ def walk_away(market: "Market", name: str) -> None:
     """End a contract for its buyer, free, because its long stop has passed; what was prepaid is owed back."""
     contract = market.books.contracts.facts[market.books.contracts.row[name]]
     cause = f"proposal:{contract.buyer} walks away"
-    back = market.books.contracts.prepaid_cents.get(name, 0)
-    refund = Posting(contract.seller, contract.buyer, back, "refund", name)
-    market.post(paid(market.books.deposits, [refund], frozenset()))
+    pay_back(market, name, cause)
     market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
 
 

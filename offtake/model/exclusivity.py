@@ -13,21 +13,22 @@ from offtake.model.negotiation import Table
 from offtake.model.pairs import may_sign
 from offtake.model.pricing import annuity, levelling
 from offtake.model.settlement import paid
+from offtake.model.standing import parties
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
 
-def may_use(market: "Market", purpose: Purpose, *, on_spot: bool = False) -> np.ndarray:
+def may_use(market: "Market", purpose: Purpose, *, breaking: bool = True) -> np.ndarray:
     """Return by lab and pool whether a lab may buy a pool's compute now, for a purpose (I5).
 
     `may_sign` sees what binds whole pairs; here exclusivities count that bind a region or a purpose only.
-    One that may be broken against damages stands in no contract's way, but damages are due on contracts:
-    on spot it binds like any other.
+    One that may be broken against damages stands in no new contract's way. Damages are due on these alone:
+    on spot, and where a contract changes hands, it binds like any other (`breaking` is false).
     """
     allowed = may_sign(market)[:, market.setup.pool_cloud]
     for clause in market.books.exclusivities(market.time):
-        binds = on_spot or clause.breach_usd_per_h100e_hour is None
+        binds = not breaking or clause.breach_usd_per_h100e_hour is None
         if binds:
             i = market.books.lab_index[clause.lab]
             allowed[i] &= ~_covered(market, clause, purpose)
@@ -101,6 +102,18 @@ def broken(market: "Market", contract: Contract) -> tuple[SupplyExclusivity, ...
     return market.books.breakable(
         contract.buyer, contract.seller, contract.signed, contract.purpose, region
     )
+
+
+def objection_now(market: "Market", contract: Contract) -> str:
+    """Return what stands in the way of a signature now and did not when the pair was matched, if anything."""
+    if {contract.buyer, contract.seller} & market.books.failed:
+        return "default"
+    deal = (contract.buyer, contract.seller, market.time, contract.purpose, contract.pool.region)
+    unpaid = [c for c in market.books.breakable(*deal) if c.agreement not in contract.breaches]
+    for clause in (market.books.forbids(*deal), *unpaid):
+        if clause is not None:
+            return f"clause:{type(clause).__name__} of {parties(clause)[1]}"
+    return ""
 
 
 def pay_damages(market: "Market", contract: Contract) -> None:

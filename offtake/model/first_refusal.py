@@ -11,6 +11,7 @@ from offtake.model.contracts import Contract, Site
 from offtake.model.dealing import FirstRefusal
 from offtake.model.drafting import draft, new_sites, numbered
 from offtake.model.events import Noticed, Withdrawn
+from offtake.model.exclusivity import objection_now
 from offtake.model.negotiation import Deal
 from offtake.model.pairs import may_deal
 from offtake.model.porting import runs_on
@@ -43,20 +44,28 @@ def notify(
 
 
 def close_window(market: "Market", name: str) -> None:
-    """Sign what was notified: with the holder if it matches, with the notified seller otherwise."""
+    """Sign what was notified: with the holder if it matches, with the notified seller otherwise.
+
+    Whoever has failed since, or may not sell to the lab any more, does not sign.
+    """
     notice = market.books.notices.get(name)
     if not isinstance(notice, Noticed):
         return
     cause = f"clause:first refusal of {notice.holder}"
     contract, sites, offer = notice.contract, notice.sites, name
-    if {contract.buyer, contract.seller} & market.books.failed:
-        market.apply(Withdrawn(contract=name, cause="default"))
+    objection = objection_now(market, contract)
+    if objection == "default":
+        market.apply(Withdrawn(contract=name, cause=objection))
         return
-    if notice.match is not None and notice.match.seller not in market.books.failed:
+    if notice.match is not None and not objection_now(market, notice.match):
         market.apply(Withdrawn(contract=name, cause=f"{cause}, matched"))
         contract, sites, offer = notice.match, notice.match_sites, ""
+    elif objection:
+        market.apply(Withdrawn(contract=name, cause=objection))
+        return
     outcome = "matched" if contract is notice.match else "waived"
-    enter_into(market, numbered(market, contract), sites, f"{cause}, {outcome}", offer)
+    signed = numbered(market, replace(contract, signed=market.time))
+    enter_into(market, signed, sites, f"{cause}, {outcome}", offer)
 
 
 def _match(

@@ -7,7 +7,7 @@ from offtake.model.contracting import enter_into
 from offtake.model.contracts import Contract, Site
 from offtake.model.drafting import numbered
 from offtake.model.events import Held, Withdrawn
-from offtake.model.standing import parties
+from offtake.model.exclusivity import objection_now
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -30,7 +30,7 @@ def end_talks(market: "Market", name: str) -> None:
     held = market.books.notices.get(name)
     if not isinstance(held, Held):
         return
-    objection = _objection(market, held.contract)
+    objection = objection_now(market, held.contract)
     if objection:
         market.apply(Withdrawn(contract=name, cause=objection))
         return
@@ -44,15 +44,3 @@ def _later(site: Site, months: float) -> Site:
         promised=site.promised + months,
         first_promise=site.first_promise + months,
     )
-
-
-def _objection(market: "Market", contract: Contract) -> str:
-    """Return what stands in the way now and did not when the pair was matched."""
-    if {contract.buyer, contract.seller} & market.books.failed:
-        return "default"
-    deal = (contract.buyer, contract.seller, market.time, contract.purpose, contract.pool.region)
-    unpaid = [c for c in market.books.breakable(*deal) if c.agreement not in contract.breaches]
-    for clause in (market.books.forbids(*deal), *unpaid):
-        if clause is not None:
-            return f"clause:{type(clause).__name__} of {parties(clause)[1]}"
-    return ""

@@ -39,13 +39,16 @@ def first_levels(setup: Setup, books: Books) -> Iterator[Repriced]:
         yield _repriced(setup, books, row, 1.0)
 
 
-def revise_prices(market: "Market") -> None:
-    """Revise prices on the first whole month from each anniversary on; note levels at the start.
+def revise_prices(market: "Market") -> bool:
+    """Revise prices on the first whole month from each anniversary on; return whether any was.
+
+    Levels of indices are noted at the start.
 
     The bills of the month are written before: a new price holds for the months that follow.
     """
     setup, books = market.setup, market.books
     c = books.contracts
+    revised = False
     for row in np.flatnonzero(c.moves[: c.size] & c.live[: c.size]).tolist():
         contract = c.facts[row]
         before = c.index_level.get(contract.name)
@@ -54,6 +57,8 @@ def revise_prices(market: "Market") -> None:
         elif months_until_revision(contract.start, market.month) == MONTHS_PER_YEAR:
             ratio = index_level(setup, books, contract.indexation.index) / before
             market.apply(_repriced(setup, books, row, contract.indexation.change(ratio)))
+            revised = True
+    return revised
 
 
 def months_until_revision(start: float, month: int) -> int:

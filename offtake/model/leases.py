@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.cents import cents
 from offtake.model.contracts import OPEN, Because, Site, Stage
-from offtake.model.events import Cancelled, Deferred, Parted, Posted, Posting
+from offtake.model.events import Advanced, Cancelled, Deferred, Parted, Posted, Posting
 from offtake.model.proposals import Reduce
 from offtake.model.settlement import paid
 from offtake.model.sites import fee_usd, holding_usd
@@ -13,6 +13,8 @@ from offtake.model.sites import fee_usd, holding_usd
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
+DELAY_MONTHS = 3.0
+"""Months by which a late site is promised anew."""
 PART = " part "
 """Stands between the name of a site and the number of a part of it."""
 
@@ -95,6 +97,14 @@ def end_with_tenants(market: "Market") -> None:
         if site.landlord and site.stage in OPEN and site.pool.cloud in market.books.failed:
             cause = f"default of {site.pool.cloud}"
             market.apply(Cancelled(site=site.name, because="default", cause=cause))
+
+
+def renew_promise(market: "Market", name: str) -> None:
+    """Promise a site for later that is not energised in its promised month (P10)."""
+    site = market.books.sites[name]
+    if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
+        late = replace(site, promised=market.time + DELAY_MONTHS)
+        market.apply(Advanced(site=late, cause="delay"))
 
 
 def lease_until(market: "Market", site: Site) -> float:

@@ -27,19 +27,10 @@ from offtake.model.proposals import Tender
 from offtake.model.protocols import bargainer
 from offtake.model.recorder import Recorder
 from offtake.model.scenario import Scenario
-from offtake.model.setup import set_up
+from offtake.model.setup import ROLES, set_up
 from offtake.model.traces import Traces
 from offtake.model.training import training_shares
 from offtake.model.view import CloudView, LabView
-
-ROLES = {
-    "labs": "lab",
-    "clouds": "cloud",
-    "landlords": "landlord",
-    "investors": "investor",
-    "lenders": "lender",
-    "governments": "government",
-}
 
 __all__ = ["PHASES", "InvariantViolation", "Market"]
 

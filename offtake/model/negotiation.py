@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from offtake.model.bargaining import Bargainer, Match, Outcome
+from offtake.model.bargaining import Bargainer, Match, Outcome, bounds
 from offtake.model.bundles import Bundles
 from offtake.model.chance import stream
 from offtake.model.clause_worth import KINDS, Kind
@@ -413,7 +413,8 @@ def _match(
 
 def _rivals(bids: Bids, cloud: np.ndarray) -> np.ndarray:
     """Return by lot how many clouds beside one could serve it at a gain."""
-    return np.array([len(set(cloud[row].tolist())) for row in bids.surplus > 0]) - 1.0
+    count = np.array([len(set(cloud[row].tolist())) for row in bids.surplus > 0])
+    return np.maximum(count - 1.0, 0.0)  # a pair without any surplus has met all the same
 
 
 def _bundles(
@@ -456,23 +457,28 @@ def _price(
 ) -> _Priced:
     """Return what the protocol found, and the cost where a deal stays within a group.
 
-    `against` are the pairs in which the cloud bids sealed against a holder of first refusal.
+    `against` are the pairs in which the cloud bids sealed against a holder of first refusal: these do not
+    talk, so there is nothing to wait for and nobody walks away.
     """
     price, lo, hi = outcome.price, outcome.lo, outcome.hi
+    silent = within
     if against is not None:
+        least, most = bounds(match)
+        lo, hi = np.where(against, least, lo), np.where(against, most, hi)
         price = np.where(against, sealed_bid(match.floor, hi), price)
+        silent = within | against
     price = np.where(within, match.floor, price)
     lo = np.where(within, match.floor, lo)
     hi = np.where(within, match.ceiling, hi)
     # Clearing is exact to some increments only: bounds that cross leave a price between them.
     price = np.where(lo <= hi, np.clip(price, lo, hi), (lo + hi) / 2)
     return _Priced(
-        outcome=outcome,
+        outcome=replace(outcome, offers=tuple(o for o in outcome.offers if not silent[o.pair])),
         price=np.clip(price, match.floor, match.ceiling),
         lo=lo,
         hi=hi,
-        agreed=within | outcome.agreed,
-        delay_months=np.where(within, 0.0, outcome.delay_months),
+        agreed=silent | outcome.agreed,
+        delay_months=np.where(silent, 0.0, outcome.delay_months),
     )
 
 

@@ -63,6 +63,9 @@ from offtake.model.sites import clock, expected_lead
 from offtake.model.standing import Clause
 from offtake.model.wording import terms_of
 
+PROMISED_BY = 24
+"""Months after the start by which capacity counts among the first expectations of who wins awards."""
+
 
 def opening(setup: Setup, books: Books) -> Iterator[AnyEvent]:
     """Yield the events that make the scenario's initial state true."""
@@ -510,7 +513,7 @@ def _first_win_share(setup: Setup, books: Books) -> np.ndarray:
     """Return half the present share of each cloud in a lab's compute, half its share of capacity."""
     clouds = len(setup.clouds)
     capacity = np.bincount(
-        setup.pool_cloud, weights=books.promised_kw[:, 24] * setup.theta, minlength=clouds
+        setup.pool_cloud, weights=books.promised_kw[:, PROMISED_BY] * setup.theta, minlength=clouds
     )
     bought = np.zeros((len(setup.labs), clouds))
     for row, facts in enumerate(books.contracts.facts):

@@ -8,7 +8,7 @@ LEAST_H100E = 1e-6
 """Compute below which what is left of a bid or an offer is rounding."""
 ROUNDS = 20
 """Rounds of proportional fitting at most."""
-LEAST = 1e-300
+LEAST = 1e-30
 """What keeps a ratio to nothing finite."""
 
 

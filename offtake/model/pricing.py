@@ -15,6 +15,8 @@ from offtake.model.months import HOURS_PER_MONTH
 
 BISECTIONS = 60
 """Halvings that pin a monthly return down to rounding."""
+LEAST_RATE = 1e-7
+"""Monthly rate below which the first terms of the series of an annuity are closer than its quotient."""
 
 
 def recovery(rate: float, months: int) -> float:
@@ -73,9 +75,18 @@ def hurdle(merchant: np.ndarray, trigger: float) -> np.ndarray:
 
 
 def annuity(rate_per_month: np.ndarray | float, months: np.ndarray | float) -> np.ndarray:
-    """Return the present value of 1 a month for `months` months, paid at the end of each."""
-    rate = np.maximum(np.asarray(rate_per_month, dtype=float), 1e-12)
-    return (1 - (1 + rate) ** -np.asarray(months, dtype=float)) / rate
+    """Return the present value of 1 a month for `months` months, paid at the end of each.
+
+    Examples
+    --------
+    >>> float(annuity(0.0, 60)), round(float(annuity(0.01, 60)), 4)
+    (60.0, 44.955)
+    """
+    rate, count = np.asarray(rate_per_month, dtype=float), np.asarray(months, dtype=float)
+    usual = np.maximum(rate, LEAST_RATE)
+    worth = (1 - (1 + usual) ** -count) / usual
+    near_zero = count - np.maximum(rate, 0.0) * count * (count + 1) / 2
+    return np.where(rate < LEAST_RATE, near_zero, worth)
 
 
 def stepped_annuity(

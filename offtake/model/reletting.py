@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from offtake.model.contracts import BEGUN, Site, Stage
 from offtake.model.events import Advanced, Transferred
 from offtake.model.fitting import power
-from offtake.model.leases import lease_until, part_off
+from offtake.model.leases import lease_until, part_off, renew_promise
 
 if TYPE_CHECKING:
     from offtake.model.market import Market
@@ -73,5 +73,6 @@ def _let(market: "Market", vacant: Site, site: Site, cause: str) -> None:
     taken = market.books.sites[vacant.name]
     if begun:
         power(market, vacant.name)
+        renew_promise(market, vacant.name)
     elif taken.promised != site.promised:
         market.apply(Advanced(site=replace(taken, promised=site.promised), cause=cause))

@@ -1,6 +1,7 @@
 """Settlement: the month's bills are paid as far as deposits reach (section 1.12)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from offtake.model.guarantees import call_guarantees
 from offtake.model.indices import revise_prices
 from offtake.model.liquidity import raise_for_bills
 from offtake.model.make_up import bank_changes
+from offtake.model.most_favoured import keep_down
 from offtake.model.warrants import vest
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ def settle(market: "Market") -> None:
     vest(market)
     for change in (*bank_changes(market, market.used_h100e), *damages):
         market.apply(change)
-    revise_prices(market)
+    if revise_prices(market):
+        keep_down(market)
     market.burn_usd = _burn_usd(market)
 
 
@@ -95,6 +98,15 @@ def paid(
     if not postings and not claims:
         return None
     return Posted(postings=tuple(postings), claims=tuple(claims), cause="settlement")
+
+
+def pay_back(market: "Market", name: str, cause: str) -> None:
+    """Pay back what is left prepaid of a contract that ends now; what the seller lacks is in arrears."""
+    contracts = market.books.contracts
+    contract, left = contracts.facts[contracts.row[name]], contracts.prepaid_cents.get(name, 0)
+    refund = Posting(contract.seller, contract.buyer, left, "refund", name)
+    entry = paid(market.books.deposits, [refund], frozenset())
+    market.post(replace(entry, cause=cause) if entry is not None else None)
 
 
 def _parts(bills: list[Posting], parts: list[int]) -> Iterator[Posting]:

@@ -15,7 +15,14 @@ from offtake.model.pricing import betas
 from offtake.model.scenario import GPU, Chip, ChipClass, PolicyGiven, Region, Scenario
 from offtake.model.view import Rules
 
-ROLES = ("labs", "clouds", "landlords", "investors", "lenders", "governments")
+ROLES = {
+    "labs": "lab",
+    "clouds": "cloud",
+    "landlords": "landlord",
+    "investors": "investor",
+    "lenders": "lender",
+    "governments": "government",
+}
 """Tables of participants in a scenario, in the order in which they enter."""
 LEAST_RATE = 1e-3
 """Rate and payout, a year, below which option triggers are not defined."""

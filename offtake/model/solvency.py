@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from offtake.model.assigning import assign, auctioned, may_be_assigned
 from offtake.model.cents import cents, split
+from offtake.model.contracts import Contract
 from offtake.model.covenants import check_covenants
 from offtake.model.estate import sell_sites
 from offtake.model.events import Claim, Defaulted, Lapsed, Posted, Posting, Terminated
@@ -12,6 +13,7 @@ from offtake.model.guarantees import call_guarantees
 from offtake.model.months import HOURS_PER_MONTH, month_of
 from offtake.model.public_money import called
 from offtake.model.restructuring import restructure
+from offtake.model.settlement import pay_back
 from offtake.model.standing import parties
 
 if TYPE_CHECKING:
@@ -65,21 +67,23 @@ def _following(market: "Market", name: str) -> tuple[str, ...]:
 
 
 def accelerate(market: "Market", failed: str, cause: str) -> None:
-    """Sellers with a cross-default clause claim what is left of the floor, and end the contract (1.7).
+    """Sellers end the contracts of others that a failure lets them end, and claim what is left of the floor.
 
-    A claim on the party that has failed ranks with all others; one on a party that has not is due at once.
+    Such a claim on a party that has not failed is due at once (1.7).
     """
     contracts = market.books.contracts
     for row in range(contracts.size):
         contract, clause = contracts.facts[row], contracts.facts[row].cross_default
         in_force = contracts.state[row] in ("signed", "active")
-        if clause is None or not in_force or not clause.triggered_by(contract.buyer, {failed}):
+        if contract.buyer == failed or clause is None or not in_force:
             continue
-        if contract.seller == failed or contract.seller in market.books.failed:
-            continue
-        market.post(_damages(market, row, cause, due=contract.buyer != failed))
-        if contract.buyer != failed:
+        if clause.triggered_by(contract.buyer, {failed}) and _may_claim(market, contract):
+            market.post(_damages(market, row, cause, due=True))
             market.apply(Terminated(contract=contract.name, by=contract.seller, cause=cause))
+
+
+def _may_claim(market: "Market", contract: Contract) -> bool:
+    return contract.cross_default is not None and contract.seller not in market.books.failed
 
 
 def _damages(market: "Market", row: int, cause: str, *, due: bool) -> Posted:
@@ -115,13 +119,22 @@ def _lapse(market: "Market", name: str, cause: str) -> None:
 
 
 def _end_contracts(market: "Market", name: str, cause: str) -> None:
+    """End the contracts of whoever has failed, unless another lab takes its place.
+
+    A seller with a cross-default clause claims what is left of the floor only where nobody does: the claim
+    ranks with all others (1.7).
+    """
     contracts = market.books.contracts
     for row in range(contracts.size):
         contract = contracts.facts[row]
         runs = contracts.state[row] in ("signed", "active")
         if name in (contract.buyer, contract.seller) and runs:
-            if name == contract.buyer and _taken_over(market, row, cause):
-                continue
+            if name == contract.buyer:
+                if _taken_over(market, row, cause):
+                    continue
+                if _may_claim(market, contract):
+                    market.post(_damages(market, row, cause, due=False))
+                pay_back(market, contract.name, cause)
             market.apply(Terminated(contract=contract.name, by=name, cause=cause))
 
 

@@ -42,7 +42,7 @@ def bidders_of(market: "Market", gap: np.ndarray) -> Bidders:
         gap=gap,
         after=np.zeros_like(gap),
         purse=affordable_on_spot(market),
-        allowed=may_use(market, "any", on_spot=True),
+        allowed=may_use(market, "any", breaking=False),
     )
     for i, name in enumerate(market.setup.labs):
         if bound_by_purpose(market, name):
@@ -60,8 +60,8 @@ def _apart(market: "Market", i: int, them: Bidders) -> Bidders:
         a.copy() for a in (them.gap, them.after, them.purse, them.allowed)
     )
     gap[i], after[i], purse[i] = inference, training, spent
-    allowed[i] = may_use(market, "inference", on_spot=True)[i]
-    trains = may_use(market, "training", on_spot=True)[i]
+    allowed[i] = may_use(market, "inference", breaking=False)[i]
+    trains = may_use(market, "training", breaking=False)[i]
     return Bidders(
         lab=np.append(them.lab, i),
         gap=np.append(gap, training),

@@ -19,6 +19,7 @@ from offtake.model.leases import (
     end_with_tenants,
     give_up,
     reduce,
+    renew_promise,
     turn_to_lease,
 )
 from offtake.model.letting import let_shells, offer_shells
@@ -40,8 +41,6 @@ from offtake.model.takeover import auction_vacant
 if TYPE_CHECKING:
     from offtake.model.market import Market
 
-DELAY_MONTHS = 3.0
-"""Months by which a late site is promised anew."""
 ALLOWED: dict[type, tuple[Stage, ...]] = {
     TurnToLease: (Stage.LOI,),
     StartBuilding: (Stage.LEASED,),
@@ -83,11 +82,8 @@ def plan_supply(market: "Market") -> None:
 
 def _renew_promises(market: "Market") -> None:
     """Promise for later what is not energised in its promised month (P10)."""
-    for site in list(market.books.sites.values()):
-        if site.stage in OPEN and site.stage is not Stage.LOI and site.promised <= market.time + 1:
-            market.apply(
-                Advanced(site=replace(site, promised=market.time + DELAY_MONTHS), cause="delay")
-            )
+    for name in list(market.books.sites):
+        renew_promise(market, name)
 
 
 def _check(market: "Market", cloud: str, plan: SitePlan) -> None:

@@ -11,7 +11,7 @@ from offtake.model.competition import objection_to_takeover
 from offtake.model.contracts import BEGUN, Site, Stage
 from offtake.model.events import Transferred
 from offtake.model.fitting import power
-from offtake.model.leases import lease_until
+from offtake.model.leases import lease_until, renew_promise
 from offtake.model.opening import own_kw
 from offtake.model.permits import objection_to_build, room_under_quotas_h100e
 from offtake.model.public_money import own_part
@@ -151,3 +151,4 @@ def _hand_over(market: "Market", site: Site, cloud: str, rent: float) -> None:
     )
     if begun:
         power(market, site.name)
+    renew_promise(market, site.name)

@@ -1,6 +1,9 @@
 """Scenarios so small that the model stumbled over them: each is valid and must run."""
 
-from tests.degenerate import after, cloud, contract, lab, scenario, silent
+import pytest
+
+from offtake.model.protocols import BARGAINERS
+from tests.degenerate import after, cloud, contract, lab, prices, scenario, silent
 
 
 def test_a_market_in_which_nothing_is_dated_opens() -> None:
@@ -49,3 +52,12 @@ def test_a_lab_with_all_it_needs_asks_for_nothing() -> None:
         contracts={"base": contract("Lab", "Cloud", 1.0, 1.0)},
     )
     assert after(given).tenders == []
+
+
+@pytest.mark.parametrize("bargainer", sorted(BARGAINERS))
+def test_a_pair_that_gains_nothing_trades_at_what_both_accept(bargainer: str) -> None:
+    market = after(
+        scenario({"Lab": lab(2.0)}, {"Cloud": cloud(2.0)}, negotiation={"bargainer": bargainer})
+    )
+    assert all(price == 2.0 for price in prices(market).values())
+    assert len(prices(market)) == 1

@@ -183,3 +183,30 @@ def test_exclusivity_that_can_be_renegotiated_moves_only_money():
     moved = [p for p in market.books.postings if p.label == "waiver"]
     assert [p.cents for p in moved] == [abs(waived.paid_cents)]
     assert waived.paid_cents != 0
+
+
+def test_who_bids_sealed_does_not_talk() -> None:
+    """Under any protocol the bid is there at once, half way between cost and value, and nobody walks away."""
+    protocols: list[dict[str, Any]] = [
+        {"bargainer": "tactics", "protocol": {"deadline_months": 4.0, "lab_beta": 0.3}},
+        {"bargainer": "private-information"},
+    ]
+    for protocol in protocols:
+        market = sealed(protocol)
+        (fact,) = market.books.contracts.facts
+        assert fact.price_usd_per_h100e_hour == 0.75
+        assert fact.signed == pytest.approx(1 + 10 * 24 / 730.5)
+        assert market.traces is not None
+        assert [row["who"] for row in market.traces.rows()] == ["both"]
+
+
+def sealed(protocol: dict[str, Any]) -> Market:
+    refusal = {"first_refusal_from": day(0), "first_refusal_days": 10}
+    given = scenario(
+        {"Lab": lab(1.0)},
+        {"Holder": cloud(2.0), "Rival": cloud(0.5)},
+        months=3,
+        negotiation=FINE | {"sealed_bids": True} | protocol,
+        agreements={"deal": {"lab": "Lab", "cloud": "Holder"} | refusal},
+    )
+    return after(given, 2, trace=True)

@@ -176,6 +176,18 @@ def test_a_match_is_on_the_terms_that_were_notified(scenario):
             assert match.floor <= match.price_usd_per_h100e_hour * (1 + 1e-9)
 
 
+def favoured_prices_are_kept_down(books: Books) -> None:
+    c = books.contracts
+    open_ = [row for row in range(c.size) if c.state[row] in ("signed", "active")]
+    for row, clause in ((r, c.facts[r].most_favoured) for r in open_):
+        mine = (c.price[row], c.facts[row].months, c.facts[row].h100e)
+        for other in (c.facts[r] for r in open_ if r > row):
+            like = other.pool == c.facts[row].pool and other.buyer != c.facts[row].buyer
+            if clause is not None and like and not other.affiliate and other.signed > 0:
+                price = c.price[c.row[other.name]]
+                assert not clause.follows(*mine, price, other.months, other.h100e)
+
+
 @FEW
 @given(scenarios(least_cash_usd=0.0))
 def test_accelerating_and_repricing_create_no_money(scenario):
@@ -192,6 +204,7 @@ def test_accelerating_and_repricing_create_no_money(scenario):
             assert event.price_usd_per_h100e_hour < price[event.contract]
             assert facts[event.contract].most_favoured is not None
             price[event.contract] = event.price_usd_per_h100e_hour
+    favoured_prices_are_kept_down(books)
     failed = {e.name for _, e in books.journal if isinstance(e, Defaulted)}
     ended = [
         facts[event.contract]

@@ -1,8 +1,8 @@
 """Terms of payment and delivery: what they may never do, alone and in whole markets."""
 
 import math
-from collections import Counter, defaultdict
-from itertools import accumulate, pairwise
+from collections import Counter
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,15 @@ from offtake.model.books import Books
 from offtake.model.cents import cents
 from offtake.model.clauses import Prepayment
 from offtake.model.contracts import Contract
-from offtake.model.events import Banked, DamagesDue, NoticeGiven, Posted, Repriced, Terminated
+from offtake.model.events import (
+    Banked,
+    DamagesDue,
+    Lowered,
+    NoticeGiven,
+    Posted,
+    Repriced,
+    Terminated,
+)
 from offtake.model.market import Market
 from offtake.model.months import HOURS_PER_MONTH
 from offtake.model.scenario import Scenario
@@ -198,16 +206,23 @@ def damages_keep_their_cap_and_are_what_is_paid_or_owed(books: Books) -> None:
 
 
 def prices_move_once_a_year_within_their_bounds(books: Books) -> None:
-    prices: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for time, event in said(books, Repriced):
-        prices[event.contract].append((time, event.price_usd_per_h100e_hour))
-    for name, path in prices.items():
-        contract = facts_of(books, name)
-        assert path[0][1] == contract.price_usd_per_h100e_hour
-        for (_, before), (time, after) in pairwise(path):
-            assert (time - math.ceil(contract.start)) % 12 == 0
-            low, high = contract.indexation.least_per_year, contract.indexation.most_per_year
-            assert low - 1e-9 <= after / before - 1 <= high + 1e-9
+    """The first revision notes the level of the index; a like contract may lower a price in between."""
+    price = {c.name: c.price_usd_per_h100e_hour for c in books.contracts.facts}
+    noted: set[str] = set()
+    for time, event in books.journal:
+        if isinstance(event, Repriced | Lowered):
+            name, after = event.contract, event.price_usd_per_h100e_hour
+            if isinstance(event, Lowered):
+                assert after < price[name]
+            elif name not in noted:
+                noted.add(name)
+                assert after == price[name]
+            else:
+                contract = facts_of(books, name)
+                assert (time - math.ceil(contract.start)) % 12 == 0
+                low, high = contract.indexation.least_per_year, contract.indexation.most_per_year
+                assert low - 1e-9 <= after / price[name] - 1 <= high + 1e-9
+            price[name] = after
 
 
 def sellers_under_notice_deliver_to_the_end(market: Market) -> None:

@@ -5,7 +5,20 @@ from typing import Any
 import pytest
 
 from offtake.model.dealing import DistributionExclusivity, FirstRefusal, SupplyExclusivity
-from offtake.model.events import Agreed, Defaulted, Lapsed, Lowered, Terminated, Waived
+from offtake.model.events import (
+    Agreed,
+    Assigned,
+    Defaulted,
+    Lapsed,
+    Lowered,
+    Noticed,
+    Posted,
+    Repriced,
+    Signed,
+    Terminated,
+    Waived,
+    Withdrawn,
+)
 from offtake.model.market import Market
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import Scenario
@@ -29,6 +42,10 @@ HOURS = 730.5 * UNIT_H100E
 
 def said(market: Market, kind: type) -> list[Any]:
     return [event for _, event in market.books.journal if isinstance(event, kind)]
+
+
+def dated(market: Market, kind: type) -> list[tuple[float, Any]]:
+    return [(time, event) for time, event in market.books.journal if isinstance(event, kind)]
 
 
 # Scope
@@ -255,17 +272,19 @@ def test_a_lab_without_cash_pays_for_a_waiver_with_its_revenue():
 # Most-favoured customers
 
 
-def favoured(value: float, **rules: Any) -> Market:
-    promised = contract("Old", "Cloud", 1.0, 2.0, end=40, most_favoured=True)
+def favoured(
+    value: float, months: int = 2, clause: dict[str, Any] | None = None, **rules: Any
+) -> Market:
+    promised = contract("Old", "Cloud", 1.0, 2.0, end=40, most_favoured=True, **(clause or {}))
     return after(
         scenario(
             {"Old": lab(2.5), "New": lab(value)},
             {"Cloud": cloud(0.5, 2.0)},
             contracts={"old": promised},
-            months=3,
+            months=months + 1,
             negotiation=rules,
         ),
-        2,
+        months,
     )
 
 
@@ -278,6 +297,27 @@ def test_a_price_follows_down_to_that_of_a_like_contract():
     )
     bills = [p.cents for p in market.books.postings if p.label == "compute" and p.payer == "Old"]
     assert bills == [round(2.0 * HOURS * 100), round(new * HOURS * 100)]
+
+
+def test_a_favoured_price_stays_down_when_its_own_escalator_would_raise_it():
+    market = favoured(1.9, months=14, clause={"escalator_per_year": 0.3})
+    lower = price_of(market, "New with Cloud 1")
+    assert [(t, e.price_usd_per_h100e_hour) for t, e in dated(market, Repriced)] == [
+        (0.0, 2.0),
+        (12.0, lower * 1.3),
+    ]
+    assert [(t, e.price_usd_per_h100e_hour) for t, e in dated(market, Lowered)] == [
+        (1.0, lower),
+        (12.0, lower),
+    ]
+
+
+def test_a_favoured_price_follows_the_index_of_a_like_contract_down():
+    market = favoured(1.9, months=15, escalator_per_year=-0.3)
+    (_, later) = (e.price_usd_per_h100e_hour for _, e in dated(market, Repriced))
+    assert later == 0.7 * price_of(market, "New with Cloud 1")
+    assert [e.price_usd_per_h100e_hour for _, e in dated(market, Lowered)][1:] == [later]
+    assert market.books.contracts.price[:2].tolist() == [later, later]
 
 
 def test_a_cloud_counts_the_rebate_it_would_owe_in_its_floor():
@@ -346,3 +386,72 @@ def test_a_seller_with_the_clause_shares_in_what_is_left_with_all_of_its_floor()
     assert even["One"] == even["Two"]
     assert first["One"] >= even["One"]
     assert sum(first.values()) == sum(even.values())
+
+
+def test_a_seller_whose_contract_goes_on_with_another_buyer_claims_nothing():
+    market = after(
+        scenario(
+            {"Fails": lab(3.0, cash_usd=1e6), "Lacks": lab(3.0), "Else": lab(3.0)},
+            {"Cloud": cloud(9.0, 2.0), "Other": cloud(9.0)},
+            contracts={
+                "cheap": contract(
+                    "Fails", "Cloud", 1.0, 1.0, assignability="free", cross_default=True
+                ),
+                "left": contract("Fails", "Other", 1.0, 1.5, cross_default=True),
+                "dear": contract("Else", "Cloud", 1.0, 3.0),
+            },
+            months=5,
+            finance={"grace_months": 1},
+        ),
+        5,
+        strategies={n: {"procurer": lambda view: None} for n in ("Fails", "Lacks", "Else")},
+    )
+    assert [(e.contract, e.lab) for e in said(market, Assigned)] == [("cheap", "Lacks")]
+    claimed = [c for e in said(market, Posted) for c in e.claims if c.kind == "damages"]
+    assert {c.reference for c in claimed} == {"left"}
+    assert claimed[0].cents == round(1.5 * HOURS * 10 * 100)  # ten months of its floor are left
+
+
+# The window of a first refusal
+
+
+def window(holder: float, **third: Any) -> Market:
+    """Return a market in which an offer of a rival waits for a holder of first refusal to month 2.48."""
+    refusal = {"first_refusal_from": day(0), "first_refusal_until": day(30)}
+    agreements: dict[str, Any] = {
+        "refusal": {"lab": "Lab", "cloud": "Holder", "first_refusal_days": 45, **refusal}
+    }
+    if third:
+        agreements["third"] = {"lab": "Lab", "exclusive_until": day(30), **third}
+    return after(
+        scenario(
+            {"Lab": lab(3.0)},
+            {"Holder": cloud(holder, 1.0), "Rival": cloud(1.0, 1.0), "Third": cloud(9.0, 0.0)},
+            agreements=agreements,
+            months=4,
+        ),
+        3,
+    )
+
+
+def test_what_waits_for_a_holder_is_dated_on_the_day_it_is_signed():
+    ((time, event),) = dated(window(9.0), Signed)
+    assert time == pytest.approx(1 + 45 * 24 / 730.5)
+    assert event.contract.signed == time
+    assert event.contract.seller == "Rival"
+
+
+@pytest.mark.parametrize("holder", [1.05, 9.0])
+def test_an_exclusivity_that_begins_within_the_window_withdraws_what_it_forbids(holder: float):
+    market = window(holder, cloud="Third", exclusive_from=day(2))
+    (notice,) = said(market, Noticed)
+    assert (notice.match is not None) == (holder < 9.0)
+    assert [e.cause for e in said(market, Withdrawn)] == ["clause:SupplyExclusivity of Third"]
+    assert said(market, Signed) == []
+    assert market.books.free_kw()[:, 5].tolist() == [1000, 1000, 0]
+    assert market.books.notices == {}
+
+
+def test_an_exclusivity_of_the_holder_leaves_it_free_to_match():
+    market = window(1.05, cloud="Holder", exclusive_from=day(2))
+    assert [e.contract.seller for e in said(market, Signed)] == ["Holder"]

@@ -49,6 +49,7 @@ def market(
     offers: dict[str, float | None] | None = None,
     bidders: dict[str, Callable[[CloudView, Slot], float | None]] | None = None,
     clocks: float = 12.0,
+    shape: float = 1e8,
     **building: Any,
 ) -> Market:
     """Return a market after some months in which cloud A has a let site and B and C may bid for it."""
@@ -58,7 +59,7 @@ def market(
         {name: cloud(1.0) for name in "ABC"},
         months=24,
         building=building,
-        region={"clock_shape": 1e8},
+        region={"clock_shape": shape},
         landlords={"Landlord": LANDLORD},
         sites={
             "site": {
@@ -233,6 +234,21 @@ def test_a_site_begun_is_offered_again_until_somebody_takes_it():
     assert when == 3.0
     assert found.books.sites["site"].stage is Stage.ENERGISED
     assert found.recorder.values["months_vacant"][-1].tolist() == [2.0]
+
+
+def test_a_shell_taken_over_after_its_promise_is_promised_anew():
+    """Nobody may sell what is promised for a month that is over."""
+
+    def late(view: CloudView, slot: Slot) -> float | None:
+        return 120.0 if view.time >= 8 else None
+
+    found = market(GIVE_UP, "building", months=8, bidders={"B": late}, clocks=4.0, shape=0.5)
+    site = found.books.sites["site"]
+    assert (site.pool.cloud, site.stage) == ("B", Stage.BUILDING)
+    assert max(site.construction_at, site.grid_at) > 9 > site.first_promise
+    assert site.promised == 11.0
+    row = found.books.pool_index[site.pool]
+    assert found.books.free_kw()[row, [8, 10, 11]].tolist() == [1_000, 1_000, 1_000 + KW]
 
 
 def test_a_contract_takes_what_has_been_begun_before_a_new_shell():

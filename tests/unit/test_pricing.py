@@ -112,3 +112,9 @@ def test_the_more_is_free_the_less_a_unit_is_kept(demand: float, one: float, oth
     few, many = sorted([one, other])
     kept = [pricing.protected(2.0, 0.5, demand, free, 0.5) for free in (few, many)]
     assert 0 <= kept[1] <= kept[0] <= 1.5
+
+
+@given(st.floats(0, 2e-7), st.floats(1, 600))
+def test_an_annuity_without_interest_is_the_number_of_months(rate: float, months: float):
+    exact = -math.expm1(-months * math.log1p(rate)) / rate if rate > 1e-300 else months
+    assert float(pricing.annuity(rate, months)) == pytest.approx(exact, rel=1e-8)

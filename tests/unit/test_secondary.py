@@ -17,6 +17,7 @@ from tests.degenerate import (
     after,
     cloud,
     contract,
+    day,
     lab,
     scenario,
     silent,
@@ -243,6 +244,29 @@ def test_what_is_left_of_a_prepayment_moves_with_the_contract() -> None:
 
 def test_a_contract_that_may_not_be_assigned_stays() -> None:
     assert told(quiet(unneeded("none")), Assigned) == []
+
+
+@pytest.mark.parametrize(
+    ("clause", "moves"),
+    [
+        ({"exclusive_scope": "region", "exclusive_region": "home"}, False),
+        ({"exclusive_scope": "training"}, False),
+        ({"breach_usd_per_h100e_hour": 0.1}, False),
+        ({"exclusive_from": day(2)}, True),
+    ],
+)
+def test_no_lab_takes_over_what_it_has_promised_to_buy_elsewhere(
+    clause: dict[str, Any], moves: bool
+) -> None:
+    given = scenario(
+        {"Has": lab(0.5, 0.0), "Lacks": lab(3.0)},
+        {"Cloud": cloud(9.0), "Holder": cloud(9.0, 0.0)},
+        contracts={"base": contract("Has", "Cloud", 1.0, 2.0, assignability="free")},
+        agreements={
+            "deal": {"lab": "Lacks", "cloud": "Holder", "exclusive_until": day(12)} | clause
+        },
+    )
+    assert bool(told(quiet(given), Assigned)) is moves
 
 
 @pytest.mark.parametrize(("assignability", "moves"), [("with-consent", False), ("free", True)])

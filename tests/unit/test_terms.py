@@ -12,10 +12,10 @@ from offtake.agents.clouds import RealOptions, notices
 from offtake.model.borrowing import debt_room_cents
 from offtake.model.events import Banked, DamagesDue, NoticeGiven, Posted, Repriced, Terminated
 from offtake.model.market import Market
-from offtake.model.proposals import GiveNotice
+from offtake.model.proposals import GiveNotice, Tender
 from offtake.model.scenario import Scenario
 from offtake.model.terms import Deficiency
-from offtake.model.view import CloudView, Exit
+from offtake.model.view import CloudView, Exit, LabView
 from tests.degenerate import (
     CHIP,
     after,
@@ -217,6 +217,47 @@ def test_a_prepayment_is_drawn_evenly_and_is_gone_with_the_last_month():
     market = run(one_contract(prepayment_usd=1_200_000.0, end=12), 12)
     assert bills(market) == [1_361_000_00] * 12
     assert market.books.contracts.prepaid_cents == {"base": 0}
+
+
+def test_what_is_prepaid_for_compute_that_never_came_is_paid_back_at_the_end():
+    given = one_contract(prepayment_usd=1_200_000.0, end=6)
+    market = run(given.model_copy(update={"sites": {}}), 8)
+    assert bills(market) == []
+    assert amounts(market, "refund") == [(6.0, "Cloud", "Lab", 1_200_000_00)]
+    assert market.books.owed("Cloud", "prepayment") == 0
+
+
+@pytest.mark.parametrize(
+    ("prepaid", "pays", "back"),
+    [(1_168_800.0, 1_168_800_00, 0), (60_000_000.0, 0, 57_662_400_00)],
+)
+def test_a_lab_that_leaves_pays_the_fee_out_of_what_it_has_prepaid(
+    prepaid: float, pays: int, back: int
+):
+    """Two months of 1,168,800 USD; of 60 months one is drawn. What is prepaid beyond the fee comes back."""
+    given = one_contract(termination_months=2.0, prepayment_usd=prepaid * 60 / 59)
+
+    def leaves(view: LabView) -> Tender | None:
+        return Tender(lab="Lab", lots=(), terminate=("base",)) if view.time == 1 else None
+
+    market = run(given, 3, Lab={"procurer": leaves})
+    assert [e.by for _, e in said(market, Terminated)] == ["Lab"]
+    assert sum(cents for *_, cents in amounts(market, "termination")) == pytest.approx(pays, abs=2)
+    assert sum(cents for *_, cents in amounts(market, "refund")) == pytest.approx(back, abs=2)
+    assert market.books.owed("Cloud", "prepayment") == 0
+
+
+def test_what_a_failed_lab_has_prepaid_goes_to_its_creditors():
+    given = one_contract(prepayment_usd=60_000_000.0)
+    broke = given.labs["Lab"].model_copy(update={"cash_usd": 0.0})
+    finance = given.finance.model_copy(update={"grace_months": 1})
+    market = run(given.model_copy(update={"labs": {"Lab": broke}, "finance": finance}), 5)
+    assert market.books.failed == {"Lab"}
+    assert market.books.held("Lab") == market.books.owed("Lab") == 0
+    (refund,) = amounts(market, "refund")
+    recovered = amounts(market, "recovery")
+    assert refund[:3] == (recovered[0][0], "Cloud", "Lab")
+    assert 0 < sum(cents for *_, cents in recovered) <= refund[3]
 
 
 def test_a_ramp_is_billed_step_by_step():
