@@ -43,4 +43,5 @@ def _later(site: Site, months: float) -> Site:
         opened=site.opened + months,
         promised=site.promised + months,
         first_promise=site.first_promise + months,
+        deadline=site.deadline + months,
     )

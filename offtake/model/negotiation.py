@@ -26,6 +26,8 @@ from offtake.model.wording import indexation_of
 
 SWITCHING_MONTHS = 36
 """Months over which a lab spreads the cost of moving to a new cloud."""
+ROUNDING = 1e-12
+"""Share of a budget within which an obligation equals it."""
 PATIENT = 0.5
 """Bargaining power a lab expects in a renegotiation (pro-5)."""
 
@@ -227,7 +229,7 @@ def lay_out(
         package=package,
         use=use.reshape(lots, -1),
         room=np.stack([c.room_h100e for c in columns], axis=1),
-        allowed=allowed[:, cloud] & ~_standing_by(columns, lots),
+        allowed=allowed[:, cloud] & ~_standing_by(columns, lots) & np.isfinite(flat.max(axis=2)),
         wanted=wanted,
     )
     return table if promises is None else _with_promises(rules, table, promises)
@@ -279,7 +281,8 @@ def _bearable(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which packages each buyer can bear, and how much of its want it can bear at all (pro-6).
 
-    A lab's budget is shared by its lots in proportion to what they ask.
+    A lab's budget is shared by its lots in proportion to what they ask. It asks for no more than it can bear
+    for the shortest term with the least floor above nothing, whatever it then agrees on.
     """
     asked: dict[int, float] = {}
     for request in requests:
@@ -289,12 +292,12 @@ def _bearable(
     level = np.array([levelling(x, rules.decline_per_month, rules.terms) for x in rate.tolist()])
     worth = annuity(rate[:, None], rules.terms[None, :]) * level * reference * HOURS_PER_MONTH
     per_h100e = worth[:, :, None] * rules.floors[None, None, :]
-    shortest = worth[:, 0] * 0.5
-    most = np.maximum(budget, 0.0) / np.maximum(shortest, 1e-9)
-    reduced = np.minimum(wanted, most)
-    return per_h100e * reduced[:, None, None] <= np.maximum(budget, 0.0)[
-        :, None, None
-    ] + 1e-9, reduced
+    bearable = np.maximum(budget, 0.0)
+    least = float(rules.floors[rules.floors > 0].min(initial=1.0))
+    most = bearable / np.maximum(worth.min(axis=1) * least, 1e-9)
+    reduced = np.minimum(wanted, most) if rules.floors.max() > 0 else wanted
+    owed = per_h100e * reduced[:, None, None]
+    return owed <= (bearable * (1 + ROUNDING) + 1e-9)[:, None, None], reduced
 
 
 def negotiate(

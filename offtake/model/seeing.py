@@ -154,8 +154,8 @@ def leavings_by_lab(
     """Return what leaving each contract in force would save and cost, where it can be left at all.
 
     With it a lab uses the capacity or pays the floor; without it, it buys anew at the going price or
-    does without (section 1.7, row B15). A contract past its long stop can be left free: what was prepaid
-    comes back now instead of evenly over the months left.
+    does without (section 1.7, row B15). What was prepaid counts now, towards the fee or as money that comes
+    back, instead of evenly over the months left. A contract past its long stop can be left free.
     """
     c, books = market.books.contracts, market.books
     rows = [
@@ -181,7 +181,7 @@ def leavings_by_lab(
         hours = float((c.kw if walks else c.delivered_kw)[row] * c.theta[row]) * HOURS_PER_MONTH
         monthly = cents(phi * price * hours)
         level = float(annuity(rate, left))
-        back = c.prepaid_cents.get(contract.name, 0) / 100 * (1 - level / left) if walks else 0.0
+        back = c.prepaid_cents.get(contract.name, 0) / 100 * (1 - level / left)
         fee = 0 if walks else contract.termination.fee_cents(monthly, left)
         found.setdefault(contract.buyer, []).append(
             Leaving(

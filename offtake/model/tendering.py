@@ -34,9 +34,20 @@ def plan_demand(market: "Market") -> None:
 
 
 def _leave(market: "Market", view: LabView, tender: Tender) -> None:
-    """Leave the contracts that a lab terminates: free where their long stop has passed."""
+    """Leave the contracts that a lab terminates: free where their long stop has passed.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be left, or is named twice.
+    """
     leavings = {leaving.contract: leaving for leaving in view.leavings}
     for contract in tender.terminate:
+        if contract not in leavings or tender.terminate.count(contract) > 1:
+            can = ", ".join(leavings) or "none"
+            raise ValueError(
+                f"{tender.lab} leaves {contract!r}, which it cannot leave now, or twice; it can leave: {can}"
+            )
         if leavings[contract].walks:
             walk_away(market, contract)
         else:

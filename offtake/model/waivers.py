@@ -96,9 +96,7 @@ def _views(market: "Market", talks: Talks) -> tuple[WaiverView, WaiverView]:
     """Return what lab and holder see: they know their own value and cost, and what prices are."""
     clause, lab, holder = talks.clause, talks.lab, talks.holder
     months = 1 + np.arange(talks.months)
-    i = market.books.lab_index[lab.name]
-    covered = market.books.covered_h100e[i, market.month + months]
-    later = np.maximum(need_ahead(market)[i, months] - covered, 0.0)
+    later = _later_h100e(market, clause, lab, months)
     free = holder.own_free_h100e[months]
     exclusive = isinstance(clause, SupplyExclusivity)
     options: tuple[Kind, ...] = ("first-refusal", "none") if exclusive else ("none",)
@@ -124,6 +122,38 @@ def _views(market: "Market", talks: Talks) -> tuple[WaiverView, WaiverView]:
         weights=_weights(holder.discount_per_year, fall, months),
     )
     return seen, other
+
+
+def _later_h100e(
+    market: "Market", clause: Waivable, lab: LabView, months: np.ndarray
+) -> np.ndarray:
+    """Return by month what a lab has yet to buy that falls under a clause, H100e.
+
+    Contracts serve its load first. Nothing ties need to a place: a region counts by its part of what clouds
+    have promised.
+    """
+    i = market.books.lab_index[lab.name]
+    need = need_ahead(market)[i, months]
+    covered = market.books.covered_h100e[i, market.month + months]
+    later = np.maximum(need - covered, 0.0)
+    inference = np.maximum(need * lab.load_h100e / max(lab.need_h100e, 1e-9) - covered, 0.0)
+    match clause.scope if isinstance(clause, SupplyExclusivity) else "all":
+        case "inference":
+            return inference
+        case "training":
+            return later - inference
+        case "region":
+            return later * _part_of_region(market, clause, months)
+        case _:
+            return later
+
+
+def _part_of_region(market: "Market", clause: Waivable, months: np.ndarray) -> np.ndarray:
+    """Return by month what part of all compute promised stands in the region of a clause."""
+    books = market.books
+    h100e = books.promised_kw[:, market.month + months] * (market.setup.theta / 1000)[:, None]
+    inside = np.array([pool.region == getattr(clause, "region", None) for pool in books.pools])
+    return h100e[inside].sum(axis=0) / np.maximum(h100e.sum(axis=0), 1e-9)
 
 
 def _weights(discount_per_year: float, fall: float, months: np.ndarray) -> np.ndarray:

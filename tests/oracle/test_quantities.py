@@ -163,3 +163,22 @@ def test_capacity_that_costs_a_tenth_is_built_to_cournot() -> None:
     assert profit(market, "A", 0.05) == pytest.approx(0.09, abs=1e-6)
     grid = [0.05 * k for k in range(1, 13)]
     assert best_reply({"B": 0.3}, "A", grid, **how) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("floors", [(1.0,), (0.9, 1.0), (0.5, 1.0), (0.25,), (0.0, 1.0), (0.0,)])
+def test_no_menu_lets_a_lab_owe_more_than_it_can_bear(floors: tuple[float, ...]) -> None:
+    """The least floor above nothing says how much it asks for: 0.4 of its need where that is 1 (pro-6)."""
+    budget = 0.4 * 36 * HOURS_PER_MONTH * UNIT_H100E
+    market = after(
+        scenario(
+            {"Lab": lab(3.0, cash_usd=budget)},
+            {"Cloud": cloud(1.0)},
+            procurement={"affordability": 1.0, "margin_months": 0},
+            negotiation={"take_or_pay": floors, "smallest_mw": 0.01},
+        )
+    )
+    (signed,) = market.books.contracts.facts
+    owed = signed.take_or_pay.floor * signed.h100e * market.contract_price * 36 * HOURS_PER_MONTH
+    assert owed <= budget * (1 + 1e-9)
+    least = min((floor for floor in floors if floor > 0), default=0.4)
+    assert signed.h100e == pytest.approx(min(0.4 / least, 1.0) * UNIT_H100E, abs=2)

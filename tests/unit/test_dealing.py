@@ -22,6 +22,7 @@ from offtake.model.events import (
 from offtake.model.market import Market
 from offtake.model.reading import load_scenario
 from offtake.model.scenario import Scenario
+from offtake.model.view import WaiverView
 from tests.degenerate import (
     REGION,
     UNIT_H100E,
@@ -455,3 +456,37 @@ def test_an_exclusivity_that_begins_within_the_window_withdraws_what_it_forbids(
 def test_an_exclusivity_of_the_holder_leaves_it_free_to_match():
     market = window(1.05, cloud="Holder", exclusive_from=day(2))
     assert [e.contract.seller for e in said(market, Signed)] == ["Holder"]
+
+
+# What a clause that is talked about covers
+
+
+def yet_to_buy(scope: str, **clause: Any) -> float:
+    """Return what a lab with a unit of inference and a unit of training would buy beside the holder."""
+    seen: list[float] = []
+
+    def note(view: WaiverView) -> None:
+        seen.append(float(view.later_h100e[0]))
+
+    agreement = {"lab": "Lab", "cloud": "Holder", "exclusive_until": day(12), "waivable": True}
+    hall = {"cloud": "Far", "region": "away", "capacity_mw": 3.0, "stage": "energised"}
+    after(
+        scenario(
+            {"Lab": lab(1.0, **HALF_AND_HALF)},
+            {"Holder": cloud(0.8, 1.0), "Far": cloud(0.3, 0.0)},
+            regions={"home": REGION, "away": REGION},
+            sites={"far hall": hall | {"chip": "chip"}},
+            agreements={"deal": agreement | {"exclusive_scope": scope} | clause},
+            contracts={"old": contract("Lab", "Holder", 0.25, 1.0)},
+        ),
+        strategies={"Lab": {"waiver": note, "procurer": lambda view: None}},
+    )
+    return seen[0]
+
+
+def test_a_waiver_is_priced_on_what_its_clause_binds():
+    """A quarter of a unit is bought, and serves the load first; a quarter of all halls stands at home."""
+    assert yet_to_buy("all") == pytest.approx(1750.0)
+    assert yet_to_buy("inference") == pytest.approx(750.0)
+    assert yet_to_buy("training") == pytest.approx(1000.0)
+    assert yet_to_buy("region", exclusive_region="home") == pytest.approx(1750.0 / 4)

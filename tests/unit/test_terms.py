@@ -247,6 +247,29 @@ def test_a_lab_that_leaves_pays_the_fee_out_of_what_it_has_prepaid(
     assert market.books.owed("Cloud", "prepayment") == 0
 
 
+def test_what_leaving_gains_counts_the_prepayment_that_comes_back_at_once():
+    """59 million USD are left over 59 months, at 1% a month."""
+
+    def gain(prepaid: float) -> float:
+        seen: list[LabView] = []
+        given = one_contract(termination_months=2.0, prepayment_usd=prepaid)
+        impatient = given.labs["Lab"].model_copy(update={"discount_per_year": 1.01**12 - 1})
+        run(given.model_copy(update={"labs": {"Lab": impatient}}), 1, Lab={"procurer": seen.append})
+        (leaving,) = seen[0].leavings
+        return leaving.gain_usd
+
+    later = sum(1.01**-month for month in range(1, 60)) * 1e6
+    assert gain(60_000_000.0) - gain(0.0) == pytest.approx(59e6 - later, rel=1e-9)
+
+
+def test_a_contract_that_cannot_be_left_is_named():
+    def leaves(view: LabView) -> Tender:
+        return Tender(lab="Lab", lots=(), terminate=("base",))
+
+    with pytest.raises(ValueError, match="Lab leaves 'base', which it cannot leave now"):
+        run(one_contract(), 1, Lab={"procurer": leaves})
+
+
 def test_what_a_failed_lab_has_prepaid_goes_to_its_creditors():
     given = one_contract(prepayment_usd=60_000_000.0)
     broke = given.labs["Lab"].model_copy(update={"cash_usd": 0.0})
