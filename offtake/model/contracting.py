@@ -113,7 +113,7 @@ def leave(market: "Market", name: str, fee_cents: int) -> None:
         counted = Claim(contract.buyer, contract.seller, "prepayment", -used, name)
         market.post(Posted(postings=(), claims=(counted,), cause=cause))
     fee = Posting(contract.buyer, contract.seller, fee_cents - used, "termination", name)
-    market.post(paid(market.books.deposits, [fee], frozenset()))
+    market.post(paid(market.books.deposits, [fee], cause=cause))
     pay_back(market, name, cause)
     market.apply(Terminated(contract=name, by=contract.buyer, cause=cause))
 

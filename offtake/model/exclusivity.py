@@ -123,9 +123,8 @@ def pay_damages(market: "Market", contract: Contract) -> None:
             months = float(weighed_months(market, contract.buyer, contract.months))
             cents = clause.damages_cents(contract.h100e, months)
             due = Posting(contract.buyer, clause.holder, cents, "breach", contract.name)
-            entry = paid(market.books.deposits, [due], frozenset())
-            if entry is not None:
-                market.post(replace(entry, cause=f"clause:exclusivity of {clause.holder}"))
+            cause = f"clause:exclusivity of {clause.holder}"
+            market.post(paid(market.books.deposits, [due], cause=cause))
 
 
 def purpose_left(

@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 def notify(
     market: "Market", deal: Deal, contract: Contract, sites: tuple[Site, ...], clause: FirstRefusal
 ) -> None:
-    """Notify a contract to the holder, who has the window of the clause to match it."""
+    """Notify a contract to the holder, who has the window of the clause to match it.
+
+    A contract that would have started by then starts when the window closes, for the same term.
+    """
     market.offer_count += 1
-    offered = replace(contract, name=f"offer {market.offer_count} to {contract.buyer}")
-    match, match_sites = _match(market, deal, offered, clause.holder)
     closes = clause.closes(contract.signed)  # notified when the talks have ended
+    late = max(closes - contract.start, 0.0)
+    offered = replace(
+        contract,
+        name=f"offer {market.offer_count} to {contract.buyer}",
+        start=contract.start + late,
+        end=contract.end + late,
+    )
+    match, match_sites = _match(market, deal, offered, clause.holder)
     market.apply(
         Noticed(
             contract=offered,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offtake.model.books import Books
+from offtake.model.chips import price_usd
 from offtake.model.events import Repriced
 from offtake.model.pricing import annuity
 from offtake.model.setup import Setup
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def index_level(setup: Setup, books: Books, index: PriceIndex) -> float:
-    """Return the level of an index as the month before has shown it.
-
-    The index of contract prices is that of signatures until a month ago, in start prices; chips are the
-    newest generation of a month ago, USD per H100e.
-    """
+    """Return the level of an index at the start, before any volume has moved the prices of chips."""
     match index:
         case "none":
             return 1.0
@@ -32,11 +29,23 @@ def index_level(setup: Setup, books: Books, index: PriceIndex) -> float:
             return setup.newest_chip(books.time - 1)[1].price_usd_per_h100e
 
 
+def level_now(market: "Market", index: PriceIndex) -> float:
+    """Return the level of an index as the month before has shown it.
+
+    The index of contract prices is that of signatures until a month ago, in start prices; chips are the
+    newest generation of a month ago, USD per H100e, on the curve of their class and with its last markup.
+    """
+    if index == "chip":
+        return price_usd(market, market.setup.newest_chip(market.books.time - 1)[0])
+    return index_level(market.setup, market.books, index)
+
+
 def first_levels(setup: Setup, books: Books) -> Iterator[Repriced]:
     """Yield the index levels of contracts that run at the start, whose prices are in force there."""
     c = books.contracts
     for row in np.flatnonzero(c.moves[: c.size] & (c.start[: c.size] <= 0)).tolist():
-        yield _repriced(setup, books, row, 1.0)
+        level = index_level(setup, books, c.facts[row].indexation.index)
+        yield _repriced(books, row, 1.0, level)
 
 
 def revise_prices(market: "Market") -> bool:
@@ -46,17 +55,18 @@ def revise_prices(market: "Market") -> bool:
 
     The bills of the month are written before: a new price holds for the months that follow.
     """
-    setup, books = market.setup, market.books
-    c = books.contracts
+    books, c = market.books, market.books.contracts
     revised = False
     for row in np.flatnonzero(c.moves[: c.size] & c.live[: c.size]).tolist():
         contract = c.facts[row]
         before = c.index_level.get(contract.name)
         if before is None:
-            market.apply(_repriced(setup, books, row, 1.0))
+            level = level_now(market, contract.indexation.index)
+            market.apply(_repriced(books, row, 1.0, level))
         elif months_until_revision(contract.start, market.month) == MONTHS_PER_YEAR:
-            ratio = index_level(setup, books, contract.indexation.index) / before
-            market.apply(_repriced(setup, books, row, contract.indexation.change(ratio)))
+            level = level_now(market, contract.indexation.index)
+            change = contract.indexation.change(level / before)
+            market.apply(_repriced(books, row, change, level))
             revised = True
     return revised
 
@@ -80,11 +90,11 @@ def relative_price(market: "Market", row: int, rate_per_month: float, months: fl
     ) / float(annuity(rate_per_month, months))
 
 
-def _repriced(setup: Setup, books: Books, row: int, change: float) -> Repriced:
+def _repriced(books: Books, row: int, change: float, level: float) -> Repriced:
     contract = books.contracts.facts[row]
     return Repriced(
         contract=contract.name,
         price_usd_per_h100e_hour=float(books.contracts.price[row]) * change,
-        index_level=index_level(setup, books, contract.indexation.index),
+        index_level=level,
         cause=f"contract:{contract.name}",
     )

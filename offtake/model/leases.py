@@ -24,7 +24,7 @@ def give_up(market: "Market", site: Site, cause: str, because: Because) -> None:
     fee = cents(fee_usd(site, market.setup.scenario.building))
     if site.landlord is not None and fee > 0:
         bill = Posting(site.pool.cloud, site.landlord, fee, "cancellation", site.name)
-        market.post(paid(market.books.deposits, [bill], frozenset()))
+        market.post(paid(market.books.deposits, [bill], cause=cause))
     market.apply(Cancelled(site=site.name, because=because, cause=cause))
 
 

@@ -141,8 +141,11 @@ def reliable_h100e(market: "Market") -> np.ndarray:
         committed = np.maximum(books.committed_kw[pool, month : month + AHEAD + 1], 1)
         missing = short[pool] / committed
         for row in np.flatnonzero((c.pool[: c.size] == pool) & (c.end[: c.size] > market.time)):
-            runs = (np.floor(c.start[row]) <= months) & (months < np.ceil(c.end[row]))
-            covered[c.lab[row]] -= runs * missing * c.full_kw[row] * c.theta[row]
+            first = np.floor(c.start[row])
+            runs = (first <= months) & (months < np.ceil(c.end[row]))
+            step = np.minimum(months - first + 1, c.ramp[row])
+            promised = runs * (c.full_kw[row] * step // c.ramp[row])
+            covered[c.lab[row]] -= missing * promised * c.theta[row]
     covered = np.maximum(covered, 0.0)
     covered.flags.writeable = False
     return covered

@@ -1,7 +1,6 @@
 """Settlement: the month's bills are paid as far as deposits reach (section 1.12)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +67,10 @@ def settle(market: "Market") -> None:
 
 
 def paid(
-    deposits: dict[str, int], bills: Iterable[Posting], overdraft: frozenset[str]
+    deposits: dict[str, int],
+    bills: Iterable[Posting],
+    overdraft: frozenset[str] = frozenset(),
+    cause: str = "settlement",
 ) -> Posted | None:
     """Return the entry that pays bills as far as deposits reach; the rest becomes arrears.
 
@@ -97,7 +99,7 @@ def paid(
                 claims.append(Claim(bill.payee, payer, "arrears", bill.cents - part, ""))
     if not postings and not claims:
         return None
-    return Posted(postings=tuple(postings), claims=tuple(claims), cause="settlement")
+    return Posted(postings=tuple(postings), claims=tuple(claims), cause=cause)
 
 
 def pay_back(market: "Market", name: str, cause: str) -> None:
@@ -105,8 +107,7 @@ def pay_back(market: "Market", name: str, cause: str) -> None:
     contracts = market.books.contracts
     contract, left = contracts.facts[contracts.row[name]], contracts.prepaid_cents.get(name, 0)
     refund = Posting(contract.seller, contract.buyer, left, "refund", name)
-    entry = paid(market.books.deposits, [refund], frozenset())
-    market.post(replace(entry, cause=cause) if entry is not None else None)
+    market.post(paid(market.books.deposits, [refund], cause=cause))
 
 
 def _parts(bills: list[Posting], parts: list[int]) -> Iterator[Posting]:

@@ -1,5 +1,6 @@
 """Waivers: lab and holder re-bargain exclusivity and first refusal; else the clause in force holds."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import numpy as np
 
 from offtake.model.bargaining import Match, OutsideOptions, power
 from offtake.model.cents import cents
-from offtake.model.clause_worth import Kind
+from offtake.model.clause_worth import WINS, Kind
 from offtake.model.clauses import RevenueShare
 from offtake.model.dealing import FirstRefusal, SupplyExclusivity
 from offtake.model.demand import damped
@@ -84,12 +85,27 @@ def _talk(market: "Market", talks: Talks) -> None:
     if most is None or least is None:
         return
     gains = np.array(most) - np.array(least)
+    gains[np.array(most) > _breaking_usd(talks.clause, views[0])] = -np.inf
     best = int(gains.argmax())
     if gains[best] < 1.0:  # a dollar
         return
     usd = _price_usd(talks, most[best], least[best])
     for paid_usd, share in _means(market, talks, usd):
         _conclude(market, talks, views[0].instead[best], cents(paid_usd), share)
+
+
+def _breaking_usd(clause: Waivable, seen: WaiverView) -> np.ndarray:
+    """Return by change what the lab would owe if it broke the clause instead; infinity where it cannot, USD.
+
+    Who would pay more than the damages breaks the clause, which moves the same money: nothing is left to
+    gain by talking.
+    """
+    price = clause.breach_usd_per_h100e_hour if isinstance(clause, SupplyExclusivity) else None
+    if price is None:
+        return np.full(len(seen.instead), np.inf)
+    bought = seen.later_h100e * seen.weights
+    elsewhere = [((1 - WINS[kind] * seen.served) * bought).tolist() for kind in seen.instead]
+    return price * np.array([math.fsum(part) for part in elsewhere])
 
 
 def _views(market: "Market", talks: Talks) -> tuple[WaiverView, WaiverView]:

@@ -438,7 +438,8 @@ def window(holder: float, **third: Any) -> Market:
 def test_what_waits_for_a_holder_is_dated_on_the_day_it_is_signed():
     ((time, event),) = dated(window(9.0), Signed)
     assert time == pytest.approx(1 + 45 * 24 / 730.5)
-    assert event.contract.signed == time
+    assert event.contract.signed == event.contract.start == time
+    assert event.contract.months == 36
     assert event.contract.seller == "Rival"
 
 
@@ -456,6 +457,27 @@ def test_an_exclusivity_that_begins_within_the_window_withdraws_what_it_forbids(
 def test_an_exclusivity_of_the_holder_leaves_it_free_to_match():
     market = window(1.05, cloud="Holder", exclusive_from=day(2))
     assert [e.contract.seller for e in said(market, Signed)] == ["Holder"]
+
+
+@pytest.mark.parametrize(("damages", "waived"), [(None, 1), (10.0, 1), (0.001, 0)])
+def test_who_may_break_a_clause_for_less_does_not_pay_for_a_waiver(
+    damages: float | None, waived: int
+):
+    """Two units for eleven months: 16,000 USD at a tenth of a cent an hour, 160 million at 10 USD."""
+    clause = {} if damages is None else {"breach_usd_per_h100e_hour": damages}
+    agreement = {"lab": "Lab", "cloud": "Holder", "exclusive_until": day(12), "waivable": True}
+    market = after(
+        scenario(
+            {"Lab": lab(1.0, **HALF_AND_HALF)},
+            {"Holder": cloud(0.8, 1.0)},
+            agreements={"deal": agreement | clause},
+        ),
+        strategies={
+            "Lab": {"waiver": lambda view: (1e6, 1e6), "procurer": lambda view: None},
+            "Holder": {"waiver": lambda view: (0.0, 0.0)},
+        },
+    )
+    assert len(said(market, Waived)) == waived
 
 
 # What a clause that is talked about covers

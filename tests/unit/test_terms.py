@@ -13,7 +13,7 @@ from offtake.model.borrowing import debt_room_cents
 from offtake.model.events import Banked, DamagesDue, NoticeGiven, Posted, Repriced, Terminated
 from offtake.model.market import Market
 from offtake.model.proposals import GiveNotice, Tender
-from offtake.model.scenario import Scenario
+from offtake.model.scenario import ChipClass, Scenario
 from offtake.model.terms import Deficiency
 from offtake.model.view import CloudView, Exit, LabView
 from tests.degenerate import (
@@ -138,6 +138,15 @@ def test_a_price_follows_the_newest_chips_within_its_floor(least: float | None, 
     terms = {"price_index": "chip", "price_change_least_per_year": least}
     market = run(one_contract(**terms), 14)
     assert bills(market) == [1_461_000_00] * 12 + [year_two] * 2
+
+
+def test_a_price_follows_chips_down_their_experience_curve():
+    """Twelve thousand shipped and a thousand a month: after a year it has doubled, at a fifth less."""
+    curve = ChipClass(learning_rate=0.2, shipped_h100e=12_000.0, world_h100e_per_month=1_000.0)
+    given = one_contract(price_index="chip").model_copy(update={"classes": {"gpu": curve}})
+    given = given.model_copy(update={"chips": {"chip": given.chips["chip"]}})
+    market = run(given, 13)
+    assert market.books.contracts.price[0] == pytest.approx(2.0 * 0.8, rel=1e-12)
 
 
 def test_a_price_is_revised_by_what_the_month_before_has_shown():
