@@ -75,10 +75,10 @@ def _inputs(one: Comparison) -> list[str]:
 
 
 def _line(label: str, base: str, change: str, sign: str) -> str:
-    return (
-        f"  {label[:LABEL_WIDTH]:<{LABEL_WIDTH}}{base:>{BASE_WIDTH}}  "
-        f"{change:<{CHANGE_WIDTH}}{sign:>{SIGN_WIDTH}}"
-    ).rstrip()
+    left = f"  {label[:LABEL_WIDTH]:<{LABEL_WIDTH}}{base:>{BASE_WIDTH}}"
+    room = max(CHANGE_WIDTH + SIGN_WIDTH - len(change), len(sign) + 1)  # a long change leaves less
+    line = f"{left}  {change}{sign:>{room}}".rstrip()
+    return line if len(line) <= WIDTH else f"{left} {change}{sign:>{room}}"
 
 
 def _row(one: Difference) -> str:

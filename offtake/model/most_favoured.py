@@ -33,7 +33,8 @@ def keep_down(market: "Market") -> None:
     """Hold prices of most-favoured customers to those of like contracts signed since, as they are revised.
 
     A promise lasts as long as its contract: neither an own escalator nor the index of the other may leave
-    its price above. Prices given by the scenario are in force as they are.
+    its price above. Prices given by the scenario are in force as they are, and what is renegotiated with a
+    lab in distress is no offer to others.
     """
     c = market.books.contracts
     open_ = [row for row in range(c.size) if c.state[row] in ("signed", "active")]
@@ -43,6 +44,7 @@ def keep_down(market: "Market") -> None:
             continue
         mine = (float(c.price[row]), contract.months, contract.h100e)
         since = [r for r in open_ if r > row and c.facts[r].signed > 0]
+        since = [r for r in since if c.facts[r].buyer not in market.books.restructured]
         like = [r for r in since if _alike(contract, c.facts[r])]
         terms = [(float(c.price[r]), c.facts[r].months, c.facts[r].h100e, r) for r in like]
         lower = [(price, r) for price, *sizes, r in terms if clause.follows(*mine, price, *sizes)]

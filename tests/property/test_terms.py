@@ -18,6 +18,7 @@ from offtake.model.events import (
     Lowered,
     NoticeGiven,
     Posted,
+    Renegotiated,
     Repriced,
     Terminated,
 )
@@ -206,14 +207,16 @@ def damages_keep_their_cap_and_are_what_is_paid_or_owed(books: Books) -> None:
 
 
 def prices_move_once_a_year_within_their_bounds(books: Books) -> None:
-    """The first revision notes the level of the index; a like contract may lower a price in between."""
+    """The first revision notes the level of its index; others, or distress, may lower it in between."""
     price = {c.name: c.price_usd_per_h100e_hour for c in books.contracts.facts}
     noted: set[str] = set()
     for time, event in books.journal:
-        if isinstance(event, Repriced | Lowered):
+        if isinstance(event, Repriced | Lowered | Renegotiated):
             name, after = event.contract, event.price_usd_per_h100e_hour
             if isinstance(event, Lowered):
                 assert after < price[name]
+            elif isinstance(event, Renegotiated):
+                assert after <= price[name]
             elif name not in noted:
                 noted.add(name)
                 assert after == price[name]
