@@ -17,7 +17,7 @@ WORKERS ?= 2
 PYTHONS ?= python3.13 python3 python3.12 python3.14
 SUITS   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))
 
-.PHONY: help env demo test lint types layers docs check bench wheel clean
+.PHONY: help env demo app assets browser test lint types layers docs check bench wheel clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,16 @@ env: $(VENV)/.for-development  ## build .venv with everything needed to run, tes
 
 demo: $(VENV)/.for-running  ## build .venv with what a run needs, and run the demonstration
 	$(BIN)/offtake demo
+
+app: $(VENV)/.for-development assets  ## open the interactive page
+	$(BIN)/offtake app
+
+assets: $(VENV)/.for-development  ## bring the page's front-end files with the npm client, once
+	$(BIN)/python scripts/assets.py
+
+browser:  ## install the browser that the page's tests drive, where apt-get may
+	@if command -v chromium chromium-browser google-chrome > /dev/null; then echo "a browser is there"; \
+	else apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium > /dev/null; fi
 
 test: $(VENV)/.for-development  ## run the tests
 	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci} $(BIN)/python -m pytest -n $(WORKERS)
@@ -53,13 +63,13 @@ bench-%: $(VENV)/.for-development  # run one of them
 	$(BIN)/python benchmarks/$*.py $(ARGS) | tee benchmarks/measured/$*.part
 	mv benchmarks/measured/$*.part benchmarks/measured/$*.jsonl
 
-wheel: $(VENV)/.for-running  ## build the wheel into dist/
+wheel: $(VENV)/.for-running assets  ## build the wheel into dist/, with the page's front-end files
 	rm -rf build dist
 	$(PIP) wheel --no-deps --wheel-dir dist .
 	@ls dist
 
 clean:  ## remove what these commands made, and .venv
-	rm -rf $(VENV) build dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist site .browser offtake/app/assets .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -80,5 +90,5 @@ $(VENV)/.for-running: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.for-development: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing offtake with its tests, checks and manual into $(VENV)"
-	$(INSTALL) --editable '.[test,lint,docs]'
+	$(INSTALL) --editable '.[test,lint,docs,app]'
 	@touch $@ $(VENV)/.for-running

@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "Write one HTML page on results, complete in itself.",
     "explain": "Tell why a lab depends on a cloud as it does.",
     "study": "Plan, run and read studies of thousands of runs.",
+    "app": "Open the interactive page of a scenario.",
     "scenario": "List, show, check and start scenarios.",
     "schedule": "Print the phases of a month.",
     "observables": "Print what is measured, with units.",

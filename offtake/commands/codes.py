@@ -22,6 +22,7 @@ class Code(IntEnum):
 EXPECTED = {
     "offtake.model.problems.ScenarioError": Code.SCENARIO,
     "offtake.model.invariants.InvariantViolation": Code.MODEL,
+    "offtake.app.server.CannotServe": Code.RESOURCES,
     "offtake.experiments.results.FolderTaken": Code.USAGE,
     "offtake.experiments.results.FolderInUse": Code.IN_USE,
     "offtake.experiments.results.CannotWrite": Code.RESOURCES,

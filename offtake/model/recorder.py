@@ -88,7 +88,7 @@ class Recorder:
             "flows": pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
             "balance_sheets": sheets,
             "flow_matrix": matrix,
-            "events": pl.DataFrame(_events(market), schema=EVENTS, infer_schema_length=None),
+            "events": pl.DataFrame(Telling(market).more(), schema=EVENTS, infer_schema_length=None),
         }
         if market.traces is not None:
             rows = market.traces.rows()
@@ -274,28 +274,36 @@ QUIET = frozenset({"Posted", "Served", "Believed", "Entered", "Ported"})
 """Events whose content stands in the other tables."""
 
 
-def _events(market: "Market") -> list[dict[str, Any]]:
-    start = market.setup.scenario.start
-    rows = []
-    tenancies: dict[str, Tenancy] = {}
-    for number, (time, event) in enumerate(market.books.journal):
-        before = tenancies.get(event.site) if isinstance(event, Transferred) else None
-        _follow(tenancies, event)
+class Telling:
+    """Events told as rows, one after the other: a later one needs what earlier ones said of its site."""
+
+    def __init__(self, market: "Market") -> None:
+        self._market = market
+        self._tenancies: dict[str, Tenancy] = {}
+        self._told = 0
+
+    def more(self) -> list[dict[str, Any]]:
+        """Return a row for each event since the last call, quiet ones left out."""
+        first, self._told = self._told, len(self._market.books.journal)
+        numbered = enumerate(self._market.books.journal[first : self._told], start=first)
+        rows = (self._row(number, time, event) for number, (time, event) in numbered)
+        return [row for row in rows if row is not None]
+
+    def _row(self, number: int, time: float, event: Event) -> dict[str, Any] | None:
+        before = self._tenancies.get(event.site) if isinstance(event, Transferred) else None
+        _follow(self._tenancies, event)
         kind = type(event).__name__
         if kind in QUIET:
-            continue
-        rows.append(
-            {
-                "event": number,
-                "month": float(time),
-                "date": date_of(start, time),
-                "kind": kind,
-                "cause": event.cause,
-                **_told(market, event),
-                **_told_of_site(tenancies, before, event),
-            }
-        )
-    return rows
+            return None
+        return {
+            "event": number,
+            "month": float(time),
+            "date": date_of(self._market.setup.scenario.start, time),
+            "kind": kind,
+            "cause": event.cause,
+            **_told(self._market, event),
+            **_told_of_site(self._tenancies, before, event),
+        }
 
 
 class Tenancy(NamedTuple):
