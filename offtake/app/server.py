@@ -180,7 +180,5 @@ def _bundle() -> bytes:
 
     from offtake.experiments.page import VEGA_LITE
 
-    script = vl_convert.javascript_bundle(
-        "window.offtakeEmbed = vegaEmbed;", vl_version=VEGA_LITE
-    )
+    script = vl_convert.javascript_bundle("window.offtakeEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return f"(function () {{\n{script}\n}})();".encode()  # its short names are the widgets' too
