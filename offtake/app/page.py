@@ -20,6 +20,7 @@ from offtake.app.components import (
     LedgerView,
     NetworkView,
     PictureView,
+    Plain,
     PulseView,
 )
 from offtake.app.opened import opened
@@ -61,15 +62,15 @@ def _chart(picture: Picture) -> Callable[..., Any]:
         recording = recording_of(model)
         cast = recording.cast
         lab = lab or cast.listed[0]
-        marks = solara.use_memo(lambda: marks_of(cast), [cast])
+        marks = solara.use_memo(lambda: Plain(marks_of(cast)), [cast])
         tones = solara.use_memo(lambda: cloud_tones(recording), [cast, recording.month > 0])
         PictureView(
             heading=f"{picture.title} of {lab}" if picture.key == "dependence" else picture.title,
             unit=picture.unit,
             ticks=picture.ticks,
             script=DRAWING,
-            specification=specification(picture.ticks, cast.start, cast.date(cast.months)),
-            drawn=drawing(picture, recording, lab=lab, baseline=baseline, tones=tones),
+            specification=Plain(specification(picture.ticks, cast.start, cast.date(cast.months))),
+            drawn=Plain(drawing(picture, recording, lab=lab, baseline=baseline, tones=tones)),
             marks=marks,
             cursor=cursor,
         )
@@ -120,7 +121,7 @@ def _Session(session: Session, frame: Frame | None) -> None:
     comparing, set_comparing = solara.use_state(False)
     turned, turn = solara.use_state(0)  # how often the session itself was changed
     dials = solara.use_memo(
-        lambda: [dataclasses.asdict(dial) for dial in session.dials], [session.dials]
+        lambda: Plain([dataclasses.asdict(dial) for dial in session.dials]), [session.dials]
     )
     recording = frame.recording if frame is not None else None
     player = session.player
@@ -165,7 +166,7 @@ def _Session(session: Session, frame: Frame | None) -> None:
         with solara.Div(classes=["ot-top"]):
             ControlsView(
                 **_told(session, frame, scrubbed),
-                paces=list(PACES),
+                paces=Plain(list(PACES)),
                 pace=pace,
                 seed=session.seed,
                 comparing=comparing,
@@ -183,9 +184,9 @@ def _Session(session: Session, frame: Frame | None) -> None:
         with solara.Div(classes=["ot-side"]):
             DialsView(
                 dials=dials,
-                moved=session.moved,
+                moved=Plain(session.moved),
                 scenario=session.scenario,
-                scenarios=list(session.scenarios),
+                scenarios=Plain(list(session.scenarios)),
                 said=said,
                 command=session.command,
                 largest=LARGEST_BYTES,
@@ -211,8 +212,8 @@ def _Session(session: Session, frame: Frame | None) -> None:
                 )
             PulseView(
                 number=frame.number if frame is not None else 0,
-                parcel=parcel,
-                tables=list(TABLES),
+                parcel=Plain(parcel),
+                tables=Plain(list(TABLES)),
                 event_drawn=player.drawn,
                 event_download=lambda wanted: tried(
                     lambda: hand_over(lambda: session.table(wanted["table"], wanted["form"]))
@@ -238,9 +239,13 @@ def _Board(
     with solara.Div(classes=["ot-board"]):
         for chart in CHARTS.values():
             chart(recording, lab=lab, baseline=baseline, cursor=cursor)
-        NetworkView(drawn=links(seen), chosen=chosen, event_select=choose)
-        CardView(card=card(seen, chosen), names=sorted(cast.kinds), event_select=choose)
-        LedgerView(told=ledger.latest(seen), answer=answer, event_ask=ask)
+        NetworkView(drawn=Plain(links(seen)), chosen=chosen, event_select=choose)
+        CardView(
+            card=Plain(card(seen, chosen)),
+            names=Plain(sorted(cast.kinds)),
+            event_select=choose,
+        )
+        LedgerView(told=Plain(ledger.latest(seen)), answer=Plain(answer), event_ask=ask)
 
 
 def _told(session: Session, frame: Frame | None, scrubbed: int | None) -> dict[str, Any]:
@@ -277,6 +282,6 @@ def _events(cast: Cast | None, month: int) -> dict[str, Any]:
     later = [mark for mark in marks if mark.month > month]
     upcoming = f"{later[0].date:%d %b %Y}: {later[0].what}" if later else ""
     return {
-        "happened": [mark.what for mark in marks if month - 1 < mark.month <= month],
+        "happened": Plain([m.what for m in marks if month - 1 < m.month <= month]),
         "upcoming": upcoming,
     }

@@ -52,7 +52,7 @@ class Debt(NamedTuple):
     cents: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cast:
     """Who and what a market has from its first month to its last."""
 
@@ -74,7 +74,7 @@ class Cast:
         return date_of(self.start, month)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """A market at the end of a month."""
 
@@ -95,7 +95,7 @@ class Snapshot:
     """The month's events, as rows of the table of events."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
     """The months of a run so far, each a snapshot; a longer one shares all it has with a shorter one."""
 
