@@ -1,6 +1,7 @@
 """The card of a participant: its contracts, sites, finances and beliefs at the end of a month."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from offtake.model.standing import Clause, parties
 
 CENTS_PER_MILLION_USD = 1e8
 USD_PER_MILLION = 1e6
+CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 TABLES = {
     "lab": {
         "run_rate_usd": ("Run-rate", USD_PER_MILLION, "million USD a year"),
@@ -127,7 +129,8 @@ def _beliefs(recording: Recording, seen: Snapshot, name: str) -> Iterator[dict[s
 
 
 def _clause(clause: Clause) -> str:
-    return f"{type(clause).__name__} of {' and '.join(parties(clause))}"
+    words = CAPITALS.sub(" ", type(clause).__name__).capitalize()
+    return f"{words} of {' and '.join(parties(clause))}"
 
 
 def _figure(value: float) -> str:

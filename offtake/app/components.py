@@ -67,6 +67,7 @@ def ControlsView(
     playing: bool,
     ended: bool,
     moved: int,
+    due: bool,
     paces: Plain,
     pace: str,
     seed: int,

@@ -193,7 +193,7 @@ def _assumed(value: float, bounds: Mapping[str, float]) -> tuple[float, float] |
 def _meaning(path: Sequence[str | int], note: str | None) -> str:
     entry = entry_at(tuple(path))
     told = [entry.description if entry else "", note or ""]
-    return " ".join(" ".join(text.split()) for text in told if text)
+    return " · ".join(" ".join(text.split()) for text in told if text)
 
 
 def _label(key: str, unit: str) -> str:

@@ -22,6 +22,7 @@ ROUTINE = frozenset(
         "ShellsOffered",
         "Shipped",
         "Stepped",
+        "Tendered",
     }
 )
 """Kinds of events that come by the dozen; the tables have them."""

@@ -256,6 +256,7 @@ def _told(session: Session, frame: Frame | None, scrubbed: int | None) -> dict[s
         "question": scenario.question,
         "months": scenario.months,
         "moved": len(session.moved),
+        "due": frame is not None and session.setting != frame.setting,
         "problem": frame.problem if frame is not None else None,
         "playing": frame.playing if frame is not None else False,
     }
