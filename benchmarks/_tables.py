@@ -339,6 +339,38 @@ TABLES = (
             "their share of all optimum": percent("their_share_of_all_optimum"),
         },
     ),
+    Table(
+        measurement="page part",
+        columns={"part": column("part"), "ms": column("ms"), "largest": column("most_ms")},
+    ),
+    Facts(
+        measurement="page step",
+        names={
+            "milliseconds, median": column("median_ms"),
+            "95th percentile": column("p95_ms"),
+            "share under 150 ms": percent("share_under_150_ms"),
+            "of the server's processor a step": column("server_cpu_ms"),
+            "of the browser's main thread a step": column("page_cpu_ms"),
+            "steps": column("runs"),
+        },
+    ),
+    Table(
+        measurement="page memory",
+        columns={
+            "resets": column("resets"),
+            "steps": column("steps"),
+            "server, MB": column("server_mb"),
+            "browser's heap, MB": column("browser_heap_mb"),
+        },
+    ),
+    Table(
+        measurement="page requests",
+        columns={
+            "host": column("host"),
+            "requests": column("requests"),
+            "paths": lambda line: ", ".join(f"`{path}`" for path in line["paths"]),
+        },
+    ),
     Facts(
         measurement="run time",
         names={

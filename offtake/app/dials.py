@@ -192,8 +192,8 @@ def _assumed(value: float, bounds: Mapping[str, float]) -> tuple[float, float] |
 
 def _meaning(path: Sequence[str | int], note: str | None) -> str:
     entry = entry_at(tuple(path))
-    told = [entry.description if entry else "", note or ""]
-    return " · ".join(" ".join(text.split()) for text in told if text)
+    told = [" ".join(text.split()) for text in (entry.description if entry else "", note or "")]
+    return f"{told[0].removesuffix('.')}; {told[1]}" if all(told) else "".join(told)
 
 
 def _label(key: str, unit: str) -> str:
