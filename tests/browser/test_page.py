@@ -129,6 +129,34 @@ def test_a_seed_is_a_whole_number_and_nothing_else_kills_the_page(visit, seed):
     assert price(run("duopoly", months=1, seed=43 if seed == "43" else 1)) in visit.legend("Prices")
 
 
+def test_every_control_has_a_name_for_those_who_do_not_see_it(visit):
+    visit.label("Find a dial").fill("a")
+    visit.label("Find a dial").fill("policies")
+    visit.page.get_by_label("policies.faster-grid").first.wait_for(state="attached")
+    nameless = """[...document.querySelectorAll("button, input, select, [role=button]")]
+      .filter((at) => !at.ariaLabel && !at.labels?.length && !at.textContent.trim())
+      .map((at) => at.outerHTML)"""
+    assert visit.page.evaluate(nameless) == []
+
+
+def test_a_window_that_is_closed_leaves_no_session(browser, served):
+    address, cookies = served
+    lasting = Visit(browser, cookies).open(address)
+
+    def sessions():
+        return lasting.context.request.get(f"{address}resourcez").json()["kernels"]["total"]
+
+    passing = Visit(browser, cookies).open(address)
+    with_both = sessions()
+    passing.page.close(run_before_unload=True)
+    for _ in range(100):
+        if sessions() < with_both:
+            break
+        lasting.page.wait_for_timeout(100)
+    assert sessions() < with_both
+    lasting.finish()
+
+
 def test_two_sessions_share_no_state(browser, served):
     address, cookies = served
     one, other = (Visit(browser, cookies).open(address) for _ in range(2))

@@ -2,17 +2,21 @@
 
 import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+import offtake.app as page_css
 from offtake.app import ledger
 from offtake.app.assets import Asset, listed, wrong
 from offtake.app.cards import card, links
 from offtake.app.pictures import MOST_POINTS, PICTURES, drawing, marks_of, pictured, thinned
 from offtake.app.session import Session
 from offtake.app.snapshots import Watcher, recording_of
+from offtake.experiments.look import contrast
 from offtake.experiments.run import run
 from offtake.model.market import Market
 from offtake.model.problems import ScenarioError
@@ -242,6 +246,14 @@ def test_a_market_shows_the_recording_that_its_watcher_keeps():
     assert seen.month == 1
     assert recording_of(seen) is seen
     assert recording_of(market).snapshots[0] is seen.snapshots[0]
+
+
+def test_every_colour_of_text_can_be_read_on_white():
+    style = Path(page_css.__file__ or "").with_name("page.css").read_text("utf-8")
+    rules = re.findall(r"(?<!-)color: (#[0-9a-f]{6})", style)
+    assert len(rules) > 5
+    faint = [colour for colour in rules if colour != "#ffffff" and contrast(colour) < 4.5]
+    assert faint == []
 
 
 # The front-end files
