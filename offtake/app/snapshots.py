@@ -20,6 +20,7 @@ from offtake.model.market import Market
 from offtake.model.months import date_of, month_of
 from offtake.model.observables import TABLE
 from offtake.model.recorder import Telling
+from offtake.model.scenario import Scenario
 from offtake.model.setup import Setup
 from offtake.model.standing import Clause
 
@@ -220,21 +221,27 @@ def cast_of(setup: Setup, kinds: Mapping[str, str]) -> Cast:
 
 
 def _marks(setup: Setup) -> tuple[Mark, ...]:
-    """Return what the scenario dates: events, policies, tranches and the ends of clauses."""
+    """Return what the scenario dates and happens in its months, in order."""
     scenario = setup.scenario
-    dated = [(event.on, event.what) for event in scenario.events.values()]
-    dated += [
-        (policy.effective, f"{name} takes effect") for name, policy in scenario.policies.items()
-    ]
-    dated += [(p.until, f"{name} ends") for name, p in scenario.policies.items() if p.until]
-    dated += [(t.due, f"{name} falls due") for name, t in scenario.tranches.items()]
-    for name, agreement in scenario.agreements.items():
-        for key in ("exclusive_until", "first_refusal_until", "revenue_share_until", "reach_until"):
-            day = getattr(agreement, key)
-            if day:
-                dated.append((day, f"{name}: {key.removesuffix('_until').replace('_', ' ')} ends"))
+    dated = ((day, what) for day, what in _dated(scenario) if day is not None)
     marks = (Mark(month_of(scenario.start, day), day, what) for day, what in dated)
-    return tuple(sorted(m for m in marks if 0 < m.month <= scenario.months))
+    return tuple(sorted(mark for mark in marks if 0 < mark.month <= scenario.months))
+
+
+def _dated(scenario: Scenario) -> Iterator[tuple[dt.date | None, str]]:
+    """Yield events, policies, tranches and the ends of clauses with their days."""
+    for event in scenario.events.values():
+        yield event.on, event.what
+    for name, policy in scenario.policies.items():
+        yield policy.effective, f"{name} takes effect"
+        yield policy.until, f"{name} ends"
+    for name, tranche in scenario.tranches.items():
+        yield tranche.due, f"{name} falls due"
+    for name, agreement in scenario.agreements.items():
+        yield agreement.exclusive_until, f"{name}: exclusivity ends"
+        yield agreement.first_refusal_until, f"{name}: first refusal ends"
+        yield agreement.revenue_share_until, f"{name}: revenue share ends"
+        yield agreement.reach_until, f"{name}: exclusive channel ends"
 
 
 _WATCHER = "page_watcher"
