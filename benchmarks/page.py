@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 from _runs import BASELINE, options, say
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from offtake.app import ledger
 from offtake.app.cards import card, links
@@ -116,14 +116,16 @@ def say_steps(
     """
     took: list[float] = []
     memory = [used(page, server)]
-    busy = [working(page, server)]
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+    busy = [working(client, server)]
     for _ in range(resets):
         reset(page)
         for _ in range(steps // resets):
             took.append(page.evaluate(STEP))
             page.wait_for_timeout(PAUSE_MS)
         memory.append(used(page, server))
-    busy.append(working(page, server))
+    busy.append(working(client, server))
     warm = sorted(took[WARM_UP:])
     say(
         "page step",
@@ -147,13 +149,10 @@ def say_steps(
         )
 
 
-def working(page: Page, server: psutil.Process) -> tuple[float, float]:
+def working(client: CDPSession, server: psutil.Process) -> tuple[float, float]:
     """Return the seconds that the server, and the page's thread in the browser, have worked."""
     times = server.cpu_times()
-    client = page.context.new_cdp_session(page)
-    client.send("Performance.enable")
     metrics = {m["name"]: m["value"] for m in client.send("Performance.getMetrics")["metrics"]}
-    client.detach()
     return times.user + times.system, metrics["TaskDuration"]
 
 
