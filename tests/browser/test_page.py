@@ -132,7 +132,7 @@ def test_a_seed_is_a_whole_number_and_nothing_else_kills_the_page(visit, seed):
 def test_every_control_has_a_name_for_those_who_do_not_see_it(visit):
     visit.label("Find a dial").fill("a")
     visit.label("Find a dial").fill("policies")
-    visit.page.get_by_label("policies.faster-grid").first.wait_for(state="attached")
+    visit.page.get_by_label("in force").first.wait_for()
     nameless = """[...document.querySelectorAll("button, input, select, [role=button]")]
       .filter((at) => !at.ariaLabel && !at.labels?.length && !at.textContent.trim())
       .map((at) => at.outerHTML)"""
