@@ -63,7 +63,7 @@ def figure(value: float | bool | None) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "**no**"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def column(key: str) -> Callable[[Line], str]:
