@@ -147,6 +147,11 @@ def whole_percent(value: float) -> str:
     return f"{value:.0%}"
 
 
+def signed(key: str) -> Callable[[Line], str]:
+    """Return what reads a column of some small numbers, to two places."""
+    return lambda line: ", ".join(f"{value:.2f}" for value in line[key])
+
+
 def strictness(key: str) -> Callable[[Line], str]:
     """Return what reads a column of a test's strictness, empty where nothing was compared."""
     return lambda line: f"{line[key]:.1g}" if line["compared"] else "-"
@@ -405,6 +410,49 @@ TABLES = (
             "95% interval": between("low", "high"),
             "deviation between seeds": column("deviation_between_seeds"),
             "pairs": column("runs"),
+        },
+    ),
+    Table(
+        measurement="parent memory",
+        columns={
+            "runs": column("runs"),
+            "parent MB": column("parent_mb"),
+            "processor ms a run": lambda line: figure(line.get("cpu_ms_a_run")),
+        },
+    ),
+    Table(
+        measurement="bytes a run",
+        columns={
+            "level": column("level"),
+            "bytes a run": column("bytes_a_run"),
+        },
+    ),
+    Table(
+        measurement="bands",
+        columns={
+            "runs": column("runs"),
+            "months": column("months"),
+            "names": column("names"),
+            "seconds": column("seconds"),
+            "bytes a run": column("bytes_a_run"),
+        },
+    ),
+    Table(
+        measurement="cluster",
+        columns={
+            "sweep": column("sweep"),
+            "runs": column("runs"),
+            "seconds": column("seconds"),
+            "same bits": column("same_bits"),
+        },
+    ),
+    Table(
+        measurement="noise",
+        columns={
+            "seeds": column("seeds"),
+            "replicates x base rows": lambda line: f"{line['replicates']} x {line['points']}",
+            "bias of the total indices": signed("bias"),
+            "deviation": signed("deviation"),
         },
     ),
 )

@@ -213,12 +213,15 @@ class Market(mesa.Model):
         if broken:
             raise InvariantViolation(self.time, broken)
 
-    def frames(self) -> dict[str, Any]:
+    def frames(
+        self, only: Collection[str] | None = None, *, observables: Collection[str] | None = None
+    ) -> dict[str, Any]:
         """Return the tables of the run as Polars frames: trajectories, contracts, sites, flows, events.
 
-        Where the run is traced there is one more, negotiations.
+        Where the run is traced there is one more, negotiations. `only` names the tables that are
+        made, `observables` those of the trajectories: what is not asked for costs nothing.
         """
-        return self.recorder.frames(self)
+        return self.recorder.frames(self, only, observables)
 
     def _enter(self, strategies: Mapping[str, Mapping[str, Any]]) -> None:
         for table, kind in ROLES.items():

@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -72,38 +74,30 @@ class Recorder:
             / 1000
         )
 
-    def frames(self, market: "Market") -> dict[str, "pl.DataFrame"]:
-        """Return the tables of the run."""
+    def frames(
+        self,
+        market: "Market",
+        only: Collection[str] | None = None,
+        observables: Collection[str] | None = None,
+    ) -> dict[str, "pl.DataFrame"]:
+        """Return the tables of the run, or only some, with only some observables in trajectories."""
         import polars as pl  # at the edge only: a run that nobody tabulates does not need it
 
         first = [pl.lit(self.setup.scenario.name).alias("scenario")]
         first.append(pl.lit(self.setup.seed, dtype=pl.Int64).alias("seed"))
-        sheets, matrix = accounts(market)
-        tables = {
-            "trajectories": self._trajectories(),
-            "contracts": pl.DataFrame(
-                _contracts(market), schema=CONTRACTS, infer_schema_length=None
-            ),
-            "sites": pl.DataFrame(_sites(market), schema=SITES, infer_schema_length=None),
-            "flows": pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
-            "balance_sheets": sheets,
-            "flow_matrix": matrix,
-            "events": pl.DataFrame(Telling(market).more(), schema=EVENTS, infer_schema_length=None),
-        }
-        if market.traces is not None:
-            rows = market.traces.rows()
-            tables["negotiations"] = pl.DataFrame(
-                rows, schema=NEGOTIATIONS, infer_schema_length=None
-            )
-        return {name: table.select(*first, pl.all()) for name, table in tables.items()}
+        makers = _makers(market, lambda: self._trajectories(observables))
+        wanted = [name for name in makers if only is None or name in only]
+        return {name: makers[name]().select(*first, pl.all()) for name in wanted}
 
-    def _trajectories(self) -> "pl.DataFrame":
+    def _trajectories(self, observables: Collection[str] | None) -> "pl.DataFrame":
         import polars as pl
 
         months = len(next(iter(self.values.values())))
         days = [date_of(self.setup.scenario.start, m) for m in range(months)]
         parts = []
         for item in TABLE:
+            if observables is not None and item.name not in observables:
+                continue
             labels = self._index(item.index)
             by_name = sorted(range(len(labels)), key=labels.__getitem__)
             names, others = zip(*(labels[i] for i in by_name), strict=True)
@@ -128,7 +122,7 @@ class Recorder:
                     }
                 )
             )
-        return pl.concat(parts)
+        return pl.concat([pl.DataFrame(schema=TRAJECTORIES), *parts])
 
     def _index(self, index: tuple[str, ...]) -> list[tuple[str, str]]:
         """Return what the values of an observable stand for, in the order of its array."""
@@ -139,10 +133,44 @@ class Recorder:
         return [(a, b) for a in columns[0] for b in columns[1]]
 
 
+def _makers(
+    market: "Market", trajectories: Callable[[], "pl.DataFrame"]
+) -> dict[str, Callable[[], "pl.DataFrame"]]:
+    """Return what makes each table of a run, so that one can be had without the others."""
+    import polars as pl
+
+    def table(rows: Callable[["Market"], Any], schema: dict[str, Any]) -> "pl.DataFrame":
+        return pl.DataFrame(rows(market), schema=schema, infer_schema_length=None)
+
+    both = cache(lambda: accounts(market))
+    makers = {
+        "trajectories": trajectories,
+        "contracts": lambda: table(_contracts, CONTRACTS),
+        "sites": lambda: table(_sites, SITES),
+        "flows": lambda: pl.DataFrame(_flows(market), schema=FLOWS, orient="row"),
+        "balance_sheets": lambda: both()[0],
+        "flow_matrix": lambda: both()[1],
+        "events": lambda: table(lambda each: Telling(each).more(), EVENTS),
+    }
+    traces = market.traces
+    if traces is not None:
+        makers["negotiations"] = lambda: table(lambda _: traces.rows(), NEGOTIATIONS)
+    return makers
+
+
 def _tile(count: int, months: int) -> np.ndarray:
     return np.tile(np.arange(count, dtype=np.uint32), months)
 
 
+TRAJECTORIES = {
+    "month": int,
+    "date": dt.date,
+    "observable": str,
+    "name": str,
+    "other": str,
+    "value": float,
+    "unit": str,
+}
 CONTRACTS = {
     "contract": str,
     "buyer": str,

@@ -30,7 +30,7 @@ class Formula:
     def value(self) -> float:
         raise NotImplementedError
 
-    def frames(self) -> dict[str, pl.DataFrame]:
+    def frames(self, *_: object, **__: object) -> dict[str, pl.DataFrame]:
         return {"trajectories": _months(self.month).with_columns(value=pl.lit(self.value()))}
 
 

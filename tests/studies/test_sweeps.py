@@ -299,6 +299,24 @@ def test_a_market_records_what_a_plain_run_of_it_shows(tmp_path):
     assert part(tmp_path / "out", "events").is_file()
 
 
+def test_a_study_that_asks_for_nothing_still_makes_its_runs(tmp_path):
+    asked = study(
+        uncertain={}, outcomes={}, record=Record(level="summary"), design=Design(replicates=2)
+    )
+    assert statuses(asked.run(tmp_path / "out", engine="here")) == {"ok": 2}
+
+
+def test_tables_and_observables_that_are_not_asked_for_are_not_made():
+    market = ot.Market(ot.load_scenario("duopoly"), rng=1)
+    market.step()
+    whole = market.frames()
+    few = market.frames(("trajectories", "events"), observables={"hhi_compute", "dependence"})
+    assert list(few) == ["trajectories", "events"]
+    assert few["events"].equals(whole["events"])
+    asked = pl.col("observable").is_in(["hhi_compute", "dependence"])
+    assert few["trajectories"].equals(whole["trajectories"].filter(asked))
+
+
 def test_a_point_that_makes_no_scenario_is_a_failed_run(tmp_path):
     asked = study(uncertain={"sites.x-1.capacity_mw": (300.0, 1.0)}, design=Design(replicates=1))
     done = asked.run(tmp_path / "out", engine="here", keep_going=True)

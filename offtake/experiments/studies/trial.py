@@ -23,6 +23,7 @@ from offtake.model.scenario import Scenario
 
 FAILED, DIED, TIMEOUT, MEMORY = "failed", "died", "timeout", "memory"
 KEPT_EVENTS = ("event", "month", "kind", "actor", "target", "capacity_kw", "usd_cents", "cause")
+TRAJECTORIES = ("trajectories",)
 TICKS: pl.Schema = pl.Schema(
     {"run": pl.UInt32, "month": pl.UInt16, "series": pl.UInt16, "value": pl.Float32}
 )
@@ -68,6 +69,17 @@ class Bench:
         """Numbers of the series that months are kept of."""
         return series_of(self.store).select("series", "observable", "name", "other")
 
+    @cached_property
+    def tables(self) -> tuple[str, ...]:
+        """Tables of a run that something is read from or kept of: others are not made."""
+        return ("trajectories", "events") if self.manifest["level"] == "events" else TRAJECTORIES
+
+    @cached_property
+    def observables(self) -> frozenset[str]:
+        """Observables that an outcome is read from, or that months are kept of."""
+        asked = (each.observable for each in self.store.outcomes.values())
+        return frozenset([*asked, *self.manifest["columns"]])
+
     @property
     def manifest(self) -> dict[str, Any]:
         """The study's manifest."""
@@ -100,7 +112,7 @@ class Bench:
                     raise Stopped
                 market.step()
         with _from("extraction"):
-            return scenario, market.frames()
+            return scenario, market.frames(self.tables, observables=self.observables)
 
     def scenario(self, planned: Mapping[str, Any]) -> Scenario:
         """Return the scenario of a run."""
