@@ -356,6 +356,7 @@ TABLES = (
             "share under 150 ms": percent("share_under_150_ms"),
             "of the server's processor a step": column("server_cpu_ms"),
             "of the browser's main thread a step": column("page_cpu_ms"),
+            "processes that wanted one of the two cores meanwhile": column("load"),
             "steps": column("runs"),
         },
     ),

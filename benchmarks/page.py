@@ -5,6 +5,7 @@ been drawn; its parts are timed in this process, without server and browser.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -135,6 +136,7 @@ def say_steps(
         p95_ms=warm[int(0.95 * len(warm))],
         share_under_150_ms=sum(ms < LIMIT_MS for ms in warm) / len(warm),
         server_cpu_ms=(busy[1][0] - busy[0][0]) * MS / len(took),
+        load=os.getloadavg()[1],
         page_cpu_ms=(busy[1][1] - busy[0][1]) * MS / len(took),
     )
     for number, (server_mb, heap_mb) in enumerate(memory):
