@@ -24,6 +24,7 @@ def strained(
     finance: Mapping[str, Any] | None = None,
     tenant: Mapping[str, Any] | None = None,
     clouds: Mapping[str, Any] | None = None,
+    more_labs: Mapping[str, Any] | None = None,
     **tables: Any,
 ) -> Market:
     """Return a market whose lab owes `price` an hour for one unit and takes in `income` for it."""
@@ -34,7 +35,7 @@ def strained(
         **(tenant or {}),
     }
     given = scenario(
-        {"Lab": lab(value, **poor)},
+        {"Lab": lab(value, **poor), **(more_labs or {})},
         {"Cloud": cloud(0.5, 1.0), **(clouds or {})},
         months=months,
         finance=rules | dict(finance or {}),
@@ -229,6 +230,29 @@ def test_a_failure_that_follows_a_failure_is_contagion():
     assert values["largest_cascade"] == 2
     events = market.frames()["events"].filter(kind="Defaulted")
     assert events["detail"].to_list() == [None, "after Lab"]
+
+
+@pytest.mark.parametrize(("cross_default", "failures"), [(False, ["Lab"]), (True, ["Lab", "Peer"])])
+def test_cross_default_makes_cascades_larger(cross_default: bool, failures: list[str]):
+    """A peer that could pay month by month cannot pay all that is left at once."""
+    named = {"cross_default": True, "cross_default_with": ("Lab",)} if cross_default else {}
+    market = strained(
+        price=1.0,
+        income=0.0,
+        months=8,
+        clouds={"Cloud": cloud(0.5, 1.0), "Second": cloud(0.5, 1.0)},
+        more_labs={"Peer": lab(1.5, cash_usd=10 * HOURS)},
+        finance={"renegotiates": False},
+        contracts={
+            "let": contract("Lab", "Cloud", 1.0, 1.0, end=24),
+            "other": contract("Peer", "Second", 1.0, 1.0, end=24, **named),
+        },
+    )
+    found = told(market, Defaulted)
+    assert [e.name for e in found] == failures
+    assert [e.following for e in found[1:]] == [("Lab",)] * (len(failures) - 1)
+    assert market.recorder.values["largest_cascade"][-1][0] == len(failures)
+    assert closes(market)
 
 
 def test_a_failure_that_nobody_else_caused_is_no_contagion():
