@@ -117,6 +117,7 @@ def _hand_over(market: "Market", site: Site, sale: Sale, cause: str) -> None:
             site=site.name,
             to=sale.buyer,
             seller=owner,
+            failed=site.pool.cloud,
             paid_cents=sale.cents,
             cause=cause,
         )

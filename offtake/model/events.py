@@ -620,6 +620,8 @@ class Sold(Event):
     to: str
     seller: str
     """Whoever owned its chips: the failed cloud, or the vehicle that let them to it."""
+    failed: str
+    """The cloud that ran it."""
     paid_cents: int
 
 
