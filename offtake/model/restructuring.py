@@ -43,6 +43,8 @@ NO_RUNWAY = 1.0
 
 LEAST_RATE = 1e-9
 """Rate a month below which an annuity is that of no interest at all."""
+ROUNDING = 1e-9
+"""Part of a debt that is no shortfall."""
 CENT = 0.01
 """What rounding may add to a payment, USD."""
 
@@ -53,11 +55,22 @@ class NewTerms(NamedTuple):
     row: int
     price: float
     """USD per H100e-hour."""
+    relet: float
+    """What the seller has of the same capacity let anew, USD per H100e-hour."""
     capacity_kw: int
     """0 where it ends."""
     end: float
-    seller_gains_usd: float
-    """Present value to the seller beyond letting the same capacity anew."""
+    worth_hours: float
+    """H100e-hours that are left, discounted as the seller does."""
+
+    @property
+    def seller_gains_usd(self) -> float:
+        """Present value to the seller beyond letting the capacity anew."""
+        return (self.price - self.relet) * self.worth_hours
+
+    def lowered(self, part: float) -> "NewTerms":
+        """Return the terms with the price part of the way down to re-letting, if it is above that."""
+        return self._replace(price=self.price - part * max(self.price - self.relet, 0.0))
 
 
 class Plan(NamedTuple):
@@ -83,14 +96,35 @@ def restructure(market: "Market", name: str) -> bool:
 
 
 def _plan(market: "Market", name: str) -> Plan | None:
-    """Return the plan that asks creditors for least; nothing if it has nothing left to repay with."""
+    """Return the plan that asks creditors for least; nothing if it has nothing left to repay with.
+
+    Prices go below what is bargained for, all by the same part of the way to re-letting, only as far as
+    the debtor cannot bear what it owes otherwise: limited cash, not value, then decides.
+    """
     rules = market.setup.scenario.finance
-    terms = tuple(_new_terms(market, name)) if name in market.books.lab_index else ()
-    free = _free_usd(market, name, terms)
     owed = sum(_owed(market, name).values()) / 100
     rate = max(rules.debt_rate_per_year / 12, LEAST_RATE)
-    bearable = (free - CENT) * float(annuity(rate, rules.restructuring_months))
-    return Plan(terms, min(bearable / owed, 1.0)) if bearable > 0 else None
+    level = float(annuity(rate, rules.restructuring_months))
+    terms = tuple(_new_terms(market, name)) if name in market.books.lab_index else ()
+    high, low = (
+        _free_usd(market, name, tuple(t.lowered(part) for t in terms)) - CENT for part in (0.0, 1.0)
+    )
+    part = min(max((owed / level - high) / (low - high), 0.0), 1.0) if low > high else 0.0
+    bearable = (high + part * (low - high)) * level
+    lowered = tuple(_extended(market, t.lowered(part)) for t in terms)
+    kept = 1.0 if bearable >= owed * (1 - ROUNDING) else bearable / owed
+    return Plan(lowered, kept) if bearable > 0 else None
+
+
+def _extended(market: "Market", terms: NewTerms) -> NewTerms:
+    """Return terms with a later end where the price is lowered and the seller has given no notice."""
+    c = market.books.contracts
+    name = c.facts[terms.row].name
+    if terms.capacity_kw == 0 or terms.price >= c.price[terms.row] or name in c.under_notice:
+        return terms
+    return terms._replace(
+        end=terms.end + market.setup.scenario.finance.restructuring_extension_months
+    )
 
 
 def _owed(market: "Market", name: str) -> dict[tuple[str, str, str, str], int]:
@@ -124,14 +158,11 @@ def _renegotiated(market: "Market", row: int, value: float, needed: float, idle:
     left = float(c.end[row] - market.time)
     relet = relet_usd(market, row, rate, left)
     kw = math.floor(contract.capacity_kw * needed)
-    if value < relet or kw == 0:
-        return NewTerms(row, before, 0, market.time, 0.0)
-    price = min(before, agreed_price(market, contract.buyer, contract.seller, value, relet, idle))
-    end = float(c.end[row])
-    if price < before and contract.name not in c.under_notice:
-        end += setup.scenario.finance.restructuring_extension_months
     hours = kw * float(c.theta[row]) * HOURS_PER_MONTH * float(annuity(rate, left))
-    return NewTerms(row, price, kw, end, (price - relet) * hours)
+    if value < relet or kw == 0:
+        return NewTerms(row, before, relet, 0, market.time, 0.0)
+    price = min(before, agreed_price(market, contract.buyer, contract.seller, value, relet, idle))
+    return NewTerms(row, price, relet, kw, float(c.end[row]), hours)
 
 
 def agreed_price(

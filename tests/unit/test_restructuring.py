@@ -269,3 +269,16 @@ def test_the_failed_stay_in_every_table():
     for month in (0, 11):
         names = set(frames["balance_sheets"].filter(month=month)["name"])
         assert {"Lab", "Cloud"} <= names
+
+
+def test_prices_go_no_further_down_than_debts_can_be_borne():
+    """Between the price by (bar-1), 1.892, and re-letting, 1.7: what is taken in covers debt service."""
+    market = strained(price=2.0, income=1.8, value=1.9, clouds={"Cloud": cloud(0.5, 2.0)})
+    (plan,), (terms,) = told(market, Restructured), told(market, Renegotiated)
+    assert plan.swapped_cents == 0
+    service = plan.owed_cents / 100 / 36
+    price = 1.8 - service / HOURS
+    assert 1.7 < price < 1.892
+    assert terms.price_usd_per_h100e_hour == pytest.approx(price, abs=1e-6)
+    assert market.books.failed == set()
+    assert closes(market)
