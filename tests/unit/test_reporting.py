@@ -24,17 +24,18 @@ from offtake.experiments.reporting.report import Options, marks_of, report
 from offtake.experiments.results import Result
 
 MOST_BYTES = 5_000_000
+MONTHS = 10
 VOID = {"meta", "img", "br", "link", "hr"}
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return ot.run("duopoly", seeds=5)
+    return ot.run("duopoly", seeds=3, months=MONTHS)
 
 
 @pytest.fixture(scope="module")
 def other() -> Result:
-    return ot.run("duopoly", seeds=5, overrides=['labs."Lab A".cash_usd=1e9'])
+    return ot.run("duopoly", seeds=3, months=MONTHS, overrides=['labs."Lab A".cash_usd=1e9'])
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +129,12 @@ def test_the_answer_is_five_sentences_of_the_tables(result):
     told = answer(result)
     assert len(told) == 5
     last = result.trajectories.filter(
-        observable="dependence", name="Lab A", other="Cloud X", month=23
+        observable="dependence", name="Lab A", other="Cloud X", month=MONTHS - 1
     )
     assert told[0].startswith(
         f"Lab A gets {last['value'].median():.0%} of its compute from Cloud X"
     )
-    hhi = result.trajectories.filter(observable="hhi_compute", month=23)["value"].median()
+    hhi = result.trajectories.filter(observable="hhi_compute", month=MONTHS - 1)["value"].median()
     assert f"to {hhi * 10_000:,.0f} points" in told[4]
     assert all(sentence.endswith(".") for sentence in told)
 
@@ -156,8 +157,8 @@ def test_provenance_names_digest_version_and_seeds(read, result, other):
     said = " ".join(read.texts)
     for one in (result, other):
         assert one.manifest["scenario"]["digest"] in said
-    assert "1 to 5" in said
-    assert "offtake run duopoly --seeds 5 --months 24" in said
+    assert "1 to 3" in said
+    assert "offtake run duopoly --seeds 3 --months 10" in said
     assert ot.__version__ in said
 
 
@@ -172,7 +173,7 @@ def test_trust_counts_runs_and_confidence(result):
     assert reading is not None
     counts = confidence_counts(reading.facts)
     told = trust(result, counts, len(reading.facts))
-    assert any(line.startswith("5 runs draw chance anew") for line in told)
+    assert any(line.startswith("3 runs draw chance anew") for line in told)
     assert any(f"{counts['judgement']} are judgement" in line for line in told)
     one = ot.run("duopoly", months=3)
     assert any("There is one run" in line for line in trust(one, None, 0))

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import altair as alt
 import vl_convert
@@ -34,16 +35,21 @@ class Picture:
 
 def picture(chart: alt.TopLevelMixin, title: str) -> Picture:
     """Return a chart as a picture that needs neither network nor script."""
+    spec = chart.to_dict()
+    svg = base64.b64encode(_drawn(spec).encode()).decode()
     return Picture(
         title=title,
-        alternative=str(chart.to_dict().get("description", title)),
-        source="data:image/svg+xml;base64," + base64.b64encode(small_svg(chart).encode()).decode(),
+        alternative=str(spec.get("description", title)),
+        source=f"data:image/svg+xml;base64,{svg}",
     )
 
 
 def small_svg(chart: alt.TopLevelMixin) -> str:
     """Return a chart as SVG of a few ten kilobytes, with its own text alternative."""
-    spec = chart.to_dict()
+    return _drawn(chart.to_dict())
+
+
+def _drawn(spec: dict[str, Any]) -> str:
     svg = slim(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
     said = escape(str(spec.get("description", "")), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1)
