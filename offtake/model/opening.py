@@ -126,7 +126,7 @@ def date_everything(setup: Setup, books: Books, calendar: Calendar) -> None:
                 calendar.add(max(_month(scenario, policy.effective), 0.0), "enact", name, rank=4)
             if math.isfinite(until):
                 calendar.add(until, "repeal", name, rank=4)
-    for name, cloud in sorted(scenario.clouds.items()):
+    for name, cloud in setup.placed(scenario.clouds):
         if cloud.formation is not None or cloud.label_over:
             on = 0.0 if cloud.formation is None else _month(scenario, cloud.formation)
             calendar.add(max(on, 0.0), "form", name, rank=4)

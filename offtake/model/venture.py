@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def form(market: "Market", name: str) -> None:
     """Form a venture, if it comes to that; if not, its leases go back and it never is."""
     data = market.setup.scenario.clouds[name]
-    condition = data.formation_condition or f"formation of {name}"
+    condition = data.formation_condition or f"formation of {market.setup.drawn_as[name]}"
     draw = stream(market.setup.seed, "condition", condition).random()
     comes = not data.label_over and draw < data.formation_probability
     cause = f"scenario:clouds.{name}"
