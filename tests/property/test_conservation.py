@@ -18,6 +18,7 @@ from offtake.model.events import (
     Posted,
     ShellsOffered,
     Sold,
+    Voided,
 )
 from offtake.model.invariants import InvariantViolation
 from offtake.model.market import Market
@@ -199,15 +200,20 @@ def test_landlords_let_what_they_have(scenario: Scenario):
 def test_no_contract_is_signed_around_an_exclusivity(scenario: Scenario):
     market = played(scenario, check=False)
     lab, holder = scenario.agreements["a-0"].lab, scenario.agreements["a-0"].cloud
-    until = next(
-        event.clause.until
+    clause = next(
+        event.clause
         for _, event in market.books.journal
         if isinstance(event, Agreed)
         and isinstance(event.clause, SupplyExclusivity)
         and event.clause.lab == lab
     )
-    lapsed = [t for t, e in market.books.journal if isinstance(e, Defaulted) and e.name == holder]
-    until = min([until, *lapsed])  # a holder that has failed binds nobody
+    lapsed = [
+        time
+        for time, event in market.books.journal
+        if (isinstance(event, Defaulted) and event.name == holder)
+        or (isinstance(event, Voided) and event.clause == clause)
+    ]
+    until = min([clause.until, *lapsed])  # neither a holder that has failed nor a void clause binds
     signed = [c for c in market.books.contracts.facts if c.ceiling is not None and c.buyer == lab]
     assert all(c.seller == holder for c in signed if c.signed < until)
     spot = [
