@@ -475,7 +475,21 @@ def markdown(measurement: str) -> str:
     head, *rows = BY_NAME[measurement].rows(lines)
     drawn = [head, ["---"] * len(head), *rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in drawn)
-    return f"{table}\n\n{caption(lines)}"
+    count = f"{tally(lines)}\n\n" if measurement == "sign" else ""
+    return f"{table}\n\n{count}{caption(lines)}"
+
+
+def tally(lines: Iterable[Line]) -> str:
+    """Return how many of the signs stated beforehand pass, one by one and by change."""
+    stated = [line for line in lines if not line["beside"]]
+    cases: dict[str, list[bool]] = {}
+    for line in stated:
+        cases.setdefault(line["case"], []).append(line["passes"])
+    whole = [case for case, passes in cases.items() if all(passes)]
+    return (
+        f"Of {len(stated)} stated effects {sum(line['passes'] for line in stated)} pass. By change, "
+        f"{len(whole)} of {len(cases)} pass in full: {', '.join(whole)}."
+    )
 
 
 def caption(lines: Iterable[Line]) -> str:
