@@ -164,7 +164,8 @@ def leavings_by_lab(
     rows = [
         row
         for row in books.active_rows().tolist()
-        if c.facts[row].termination.fee_months < c.end[row] - market.time or may_walk(market, row)
+        if (left := c.end[row] - market.time) > 0
+        and (c.facts[row].termination.fee_months < left or may_walk(market, row))
     ]
     if not rows:
         return {}

@@ -410,7 +410,7 @@ def test_an_offer_under_first_refusal_is_signed_when_its_window_closes():
             if isinstance(e, Signed)
             and t == notice.closes
             and e.offer in (notice.contract.name, "")
-            and e.contract.signed == time
+            and e.contract.signed == t
         ]
         if notice.closes < 18:
             seller = notice.contract.seller if notice.match is None else notice.match.seller

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -46,7 +47,9 @@ class Door:
         async def receive():
             return {"type": "http.request"}
 
-        asyncio.run(self.guard({**scope, "method": method}, receive, send))
+        with ThreadPoolExecutor(1) as apart:  # browser tests leave a loop running in this thread
+            asked = self.guard({**scope, "method": method}, receive, send)
+            apart.submit(asyncio.run, asked).result()
         return sent[0]
 
     @property
